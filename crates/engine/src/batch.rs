@@ -1,0 +1,86 @@
+use std::collections::BTreeMap;
+
+use protocol::Warning;
+
+use crate::schema::SchemaChange;
+use crate::table_batch::TableBatch;
+use crate::time::Timestamp;
+use crate::{Position, Schema};
+
+/// Pages ready to land: schema changes, rows, sweeps, and the state they earn.
+///
+/// Made whole from one response, joined only with the batch of the page after it, and never taken
+/// apart, so a state cannot be saved without its rows, nor rows without their state.
+#[derive(Clone, Debug)]
+#[must_use = "a batch that is never committed is lost work"]
+pub struct Batch {
+    pub(crate) after: u64,
+    /// The schema that the destination holds before this batch.
+    pub(crate) before: Schema,
+    pub(crate) leaves: Position,
+    pub(crate) tables: BTreeMap<String, TableBatch>,
+    pub(crate) sweeps: BTreeMap<String, Timestamp>,
+    pub(crate) synced_at: Timestamp,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) pages: u64,
+    /// Bytes of rows as they came.
+    pub(crate) wire_bytes: u64,
+}
+
+/// Marks the rows of a table that were synced before a moment as deleted; their `_fivetran_synced`
+/// stays (F-126). A table that is not there is left alone (F-123).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    pub table: String,
+    pub before: Timestamp,
+}
+
+impl Batch {
+    /// The ordinal this batch lands on; it is void at any other.
+    pub fn after(&self) -> u64 {
+        self.after
+    }
+
+    /// The position that the destination holds once the batch has landed.
+    pub fn leaves(&self) -> &Position {
+        &self.leaves
+    }
+
+    /// The steps of evolution to take before the rows are written, in this order.
+    pub fn changes(&self) -> Vec<SchemaChange> {
+        self.leaves.schema.changes_since(&self.before)
+    }
+
+    /// The tables that have rows to write.
+    pub fn tables(&self) -> impl Iterator<Item = &TableBatch> {
+        self.tables.values()
+    }
+
+    pub fn sweeps(&self) -> impl Iterator<Item = Sweep> {
+        self.sweeps.iter().map(|(table, before)| Sweep { table: table.clone(), before: *before })
+    }
+
+    /// The value of `_fivetran_synced` for every row written or marked by this batch.
+    pub fn synced_at(&self) -> Timestamp {
+        self.synced_at
+    }
+
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Pages joined into it.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// Bytes of rows as they came.
+    pub fn wire_bytes(&self) -> u64 {
+        self.wire_bytes
+    }
+
+    /// Rows sent, in `insert` and in `delete`.
+    pub fn rows(&self) -> u64 {
+        self.tables.values().map(TableBatch::rows_sent).sum()
+    }
+}

@@ -1,0 +1,56 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use protocol::{SyncId, Warning};
+
+use crate::schema::SchemaChange;
+use crate::{Batch, Counts, Landed, Options, Position};
+
+/// Everything worth telling, in the order in which it happens: the log, the progress line, the metrics
+/// and the summary read this and nothing else.
+#[derive(Debug)]
+pub enum SyncEvent<'a> {
+    /// The position was read; `options` are told so that the delete mode is on record (Dec-24).
+    Started { sync_id: &'a SyncId, position: &'a Position, options: &'a Options },
+    /// A call begins: `page` counts from 1.
+    Calling { page: u64 },
+    /// A call was answered and its answer is the protocol.
+    Called { page: u64, rows: u64, bytes: u64, has_more: bool, took: Duration },
+    /// Something tolerated; told once a sync for each code and message.
+    Warned { warning: &'a Warning },
+    /// A batch is about to be committed.
+    Landing { batch: &'a Batch },
+    /// It has landed: `landed` is empty when the answer was lost and the position told us so.
+    Landed { batch: &'a Batch, changes: &'a [SchemaChange], landed: &'a Landed, took: Duration },
+    /// The sync is over, well or not; nothing follows.
+    Finished { summary: &'a Summary },
+}
+
+/// What a sync did, also when it failed half-way: what is counted here has landed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    pub outcome: Outcome,
+    /// Answers received and landed.
+    pub pages: u64,
+    pub commits: u64,
+    /// Bytes of the landed answers.
+    pub bytes: u64,
+    pub tables: BTreeMap<String, Counts>,
+    pub changes: Vec<SchemaChange>,
+    pub warnings: Vec<Warning>,
+    pub took: Duration,
+}
+
+/// Why a sync stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// The function said `hasMore: false`.
+    #[default]
+    Complete,
+    /// The time limit came; the next sync goes on from here (Dec-34).
+    TimeLimit,
+    /// The person asked to stop; what was whole has landed.
+    Cancelled,
+    /// It failed; the code is that of the error (see `SyncError::code`).
+    Failed { code: &'static str, message: String },
+}

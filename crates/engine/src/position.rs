@@ -1,0 +1,59 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::{State, SyncId};
+
+use crate::Schema;
+use crate::time::Timestamp;
+
+mod stored;
+
+pub use stored::StoredPositionError;
+
+/// What a destination holds for one connection, as of its last commit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Position {
+    pub(crate) state: State,
+    pub(crate) schema: Schema,
+    /// Commits so far. Each commit moves it by exactly one.
+    pub(crate) ordinal: u64,
+    pub(crate) committed_by: SyncId,
+    /// What has been gathered since the last sync that ran to its end; `None` right after one.
+    pub(crate) chain: Option<Chain>,
+    /// The next `_fivetran_index` of each keyless table, within the sync that committed last (Dec-42).
+    pub(crate) next_index: BTreeMap<String, u64>,
+}
+
+/// Syncs that follow one another without one of them reaching its end (Dec-22, Dec-23).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chain {
+    /// The start of the first of them: rows synced before it were not seen again.
+    pub started_at: Option<Timestamp>,
+    /// Tables named in `softDelete` so far.
+    pub soft_delete: BTreeSet<String>,
+    /// Whether this is a resync, which marks what it does not see again (Dec-40).
+    pub mark_missing: bool,
+}
+
+impl Position {
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Commits so far, all syncs together; a destination lands a batch only on the ordinal that it
+    /// was planned at.
+    pub fn ordinal(&self) -> u64 {
+        self.ordinal
+    }
+
+    pub fn committed_by(&self) -> &SyncId {
+        &self.committed_by
+    }
+
+    pub fn chain(&self) -> Option<&Chain> {
+        self.chain.as_ref()
+    }
+}

@@ -1,0 +1,165 @@
+//! The written form of a position: a file format, versioned, the same in every destination.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::{State, SyncId};
+use serde::{Deserialize, Serialize};
+
+use super::{Chain, Position};
+use crate::schema::{Column, Evidence, PrimaryKey, Schema, Table};
+use crate::shape::Shape;
+use crate::time::Timestamp;
+
+/// The newest form that this version writes and reads.
+const VERSION: u32 = 1;
+
+/// Why a stored position cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoredPositionError {
+    #[error(
+        "the stored position has form {found}, and this version of hasmore reads up to {VERSION}"
+    )]
+    Newer { found: u32 },
+    #[error("the stored position cannot be read: {0}")]
+    Damaged(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredPosition {
+    version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chain: Option<StoredChain>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    next_index: BTreeMap<String, u64>,
+    tables: BTreeMap<String, StoredTable>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredChain {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    started_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    soft_delete: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    mark_missing: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredTable {
+    sources: BTreeSet<String>,
+    primary_key: StoredKey,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    soft_deletes: bool,
+    columns: Vec<StoredColumn>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredKey {
+    Columns(BTreeSet<String>),
+    BatchIndex,
+    RowHash,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredColumn {
+    name: String,
+    source: String,
+    shape: Shape,
+    evidence: Vec<Evidence>,
+}
+
+impl Position {
+    /// Everything but the state, the ordinal and the sync id, which a destination keeps in columns of
+    /// their own.
+    pub fn stored(&self) -> String {
+        let tables = self.schema.tables.iter();
+        let stored = StoredPosition {
+            version: VERSION,
+            chain: self.chain.as_ref().map(|chain| StoredChain {
+                started_at: chain.started_at,
+                soft_delete: chain.soft_delete.clone(),
+                mark_missing: chain.mark_missing,
+            }),
+            next_index: self.next_index.clone(),
+            tables: tables.map(|(name, table)| (name.clone(), StoredTable::of(table))).collect(),
+        };
+        serde_json::to_string(&stored).expect("names and numbers can be written as JSON")
+    }
+
+    /// Rebuilds what a commit stored.
+    ///
+    /// # Errors
+    /// When the text was written by a newer version, or is not what [`Position::stored`] writes.
+    pub fn from_stored(
+        state: State,
+        ordinal: u64,
+        committed_by: SyncId,
+        stored: &str,
+    ) -> Result<Position, StoredPositionError> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let damaged = |error: serde_json::Error| StoredPositionError::Damaged(error.to_string());
+        let Version { version } = serde_json::from_str(stored).map_err(damaged)?;
+        if version > VERSION {
+            return Err(StoredPositionError::Newer { found: version });
+        }
+        let stored: StoredPosition = serde_json::from_str(stored).map_err(damaged)?;
+        let tables = stored.tables.into_iter();
+        let chain = stored.chain.map(|chain| Chain {
+            started_at: chain.started_at,
+            soft_delete: chain.soft_delete,
+            mark_missing: chain.mark_missing,
+        });
+        Ok(Position {
+            state,
+            schema: Schema { tables: tables.map(|(name, table)| (name, table.table())).collect() },
+            ordinal,
+            committed_by,
+            chain,
+            next_index: stored.next_index,
+        })
+    }
+}
+
+impl StoredTable {
+    fn of(table: &Table) -> StoredTable {
+        let columns = table.columns.iter().map(|column| StoredColumn {
+            name: column.name.clone(),
+            source: column.source.clone(),
+            shape: column.shape,
+            evidence: column.evidence.clone(),
+        });
+        StoredTable {
+            sources: table.sources.clone(),
+            primary_key: match &table.primary_key {
+                PrimaryKey::Columns(columns) => StoredKey::Columns(columns.clone()),
+                PrimaryKey::BatchIndex => StoredKey::BatchIndex,
+                PrimaryKey::RowHash => StoredKey::RowHash,
+            },
+            soft_deletes: table.soft_deletes,
+            columns: columns.collect(),
+        }
+    }
+
+    fn table(self) -> Table {
+        let columns = self.columns.into_iter().map(|column| Column {
+            name: column.name,
+            source: column.source,
+            shape: column.shape,
+            evidence: column.evidence,
+        });
+        Table {
+            sources: self.sources,
+            primary_key: match self.primary_key {
+                StoredKey::Columns(columns) => PrimaryKey::Columns(columns),
+                StoredKey::BatchIndex => PrimaryKey::BatchIndex,
+                StoredKey::RowHash => PrimaryKey::RowHash,
+            },
+            columns: columns.collect(),
+            soft_deletes: self.soft_deletes,
+        }
+    }
+}

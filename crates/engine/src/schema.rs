@@ -1,0 +1,158 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use protocol::SyncId;
+
+use crate::shape::{Features, Shape};
+use crate::value::ColumnType;
+
+/// Every table of a connection, by its name in the destination.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Schema {
+    pub tables: BTreeMap<String, Table>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// The names by which the function calls it; more than one when they normalise alike (F-146).
+    pub sources: BTreeSet<String>,
+    pub primary_key: PrimaryKey,
+    /// In the order in which they appeared; system columns are not among them.
+    pub columns: Vec<Column>,
+    /// Whether it has a `_fivetran_deleted` column (Dec-43).
+    pub soft_deletes: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Its name in the destination, fixed when it appeared (Dec-50).
+    pub name: String,
+    /// Its name in the rows.
+    pub source: String,
+    pub shape: Shape,
+    /// What made it this type, oldest first: one for its creation, one for each widening.
+    pub evidence: Vec<Evidence>,
+}
+
+/// The sighting that gave a column its type: where it was, never what it was.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Evidence {
+    /// What was new about the value.
+    pub seen: Features,
+    #[serde(with = "sync_id")]
+    pub sync_id: SyncId,
+    /// The page of that sync, from 1.
+    pub page: u64,
+    /// The row of that page's table, from 1.
+    pub row: u64,
+}
+
+mod sync_id {
+    use protocol::SyncId;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(id: &SyncId, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&id.0)
+    }
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SyncId, D::Error> {
+        String::deserialize(from).map(SyncId)
+    }
+}
+
+/// What makes two rows of a table the same row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrimaryKey {
+    /// Column names in the destination.
+    Columns(BTreeSet<String>),
+    /// Keyless, the default: `_fivetran_batch` and `_fivetran_index`; every row is new (Dec-42).
+    BatchIndex,
+    /// Keyless, on request: `_fivetran_id`, a hash of the row (Dec-42).
+    RowHash,
+}
+
+/// A step of evolution. There is no step that drops or narrows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SchemaChange {
+    /// With its system columns; the columns of the rows follow as `AddColumn`.
+    CreateTable {
+        table: String,
+        primary_key: PrimaryKey,
+    },
+    AddColumn {
+        table: String,
+        column: String,
+        column_type: ColumnType,
+    },
+    /// Old values take the text form of [`crate::widen`] when `to` is a string or JSON.
+    WidenColumn {
+        table: String,
+        column: String,
+        from: ColumnType,
+        to: ColumnType,
+    },
+    /// `_fivetran_deleted`, false for the rows that are there (Dec-43).
+    AddSoftDeletes {
+        table: String,
+    },
+}
+
+impl Column {
+    pub fn column_type(&self) -> ColumnType {
+        self.shape.column_type().expect("a column appears with its first value (F-160)")
+    }
+}
+
+impl Table {
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+impl Schema {
+    /// The changes that lead from `before` to `self`.
+    ///
+    /// # Panics
+    /// When `self` lacks something that `before` has: evolution only grows.
+    pub fn changes_since(&self, before: &Schema) -> Vec<SchemaChange> {
+        assert!(
+            before.tables.keys().all(|table| self.tables.contains_key(table)),
+            "evolution never drops a table"
+        );
+        let mut changes = Vec::new();
+        for (name, table) in &self.tables {
+            table.changes_since(before.tables.get(name), name, &mut changes);
+        }
+        changes
+    }
+}
+
+impl Table {
+    fn changes_since(&self, before: Option<&Table>, name: &str, changes: &mut Vec<SchemaChange>) {
+        let table = || name.to_owned();
+        if before.is_none() {
+            let primary_key = self.primary_key.clone();
+            changes.push(SchemaChange::CreateTable { table: table(), primary_key });
+        }
+        let known = before.map_or(&[][..], |before| &before.columns);
+        assert!(known.len() <= self.columns.len(), "evolution never drops a column");
+        for (index, column) in self.columns.iter().enumerate() {
+            let (to, column_name) = (column.column_type(), column.name.clone());
+            match known.get(index).map(Column::column_type) {
+                None => changes.push(SchemaChange::AddColumn {
+                    table: table(),
+                    column: column_name,
+                    column_type: to,
+                }),
+                Some(from) if from != to => changes.push(SchemaChange::WidenColumn {
+                    table: table(),
+                    column: column_name,
+                    from,
+                    to,
+                }),
+                Some(_) => {}
+            }
+        }
+        if self.soft_deletes && !before.is_some_and(|before| before.soft_deletes) {
+            changes.push(SchemaChange::AddSoftDeletes { table: table() });
+        }
+    }
+}
