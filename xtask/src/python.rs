@@ -1,0 +1,39 @@
+//! The Python packages that the tests use, in a virtual environment of their own outside the checkout.
+
+use crate::cache;
+use crate::cargo;
+use crate::program;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The environment's folder, made when it is missing or its requirements changed.
+pub(crate) fn set_up() -> Result<PathBuf, String> {
+    let requirements = cargo::workspace().join("test-requirements/python/requirements.txt");
+    let wanted = fs::read(&requirements)
+        .map_err(|error| format!("cannot read {}: {error}", requirements.display()))?;
+    // The interpreter is part of the name: an environment does not survive its removal.
+    let python = program::read(
+        Command::new("python3").args(["-c", "import sys; print(sys.version, sys.base_prefix)"]),
+    )
+    .map_err(|error| format!("the tests need Python 3.11 or newer, as python3: {error}"))?;
+    let folder = cache::folder_for("test-python", &[&wanted, python.as_bytes()])?;
+    if cache::is_complete(&folder) {
+        return Ok(folder);
+    }
+
+    println!("making {} from test-requirements/python (about ten seconds, once)", folder.display());
+    cache::begin(&folder)?;
+    program::read(Command::new("python3").args(["-m", "venv"]).arg(&folder)).map_err(|error| {
+        format!("no virtual environment can be made (on Debian and Ubuntu: install python3-venv): {error}")
+    })?;
+    program::read(
+        Command::new(folder.join("bin/python"))
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["--require-hashes", "--requirement"])
+            .arg(&requirements),
+    )
+    .map_err(|error| format!("the tests' Python packages cannot be installed: {error}"))?;
+    cache::finish(&folder)?;
+    Ok(folder)
+}

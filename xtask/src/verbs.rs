@@ -1,0 +1,151 @@
+//! One function a verb: set up what it needs, then do it.
+
+use crate::cache;
+use crate::cargo::Cargo;
+use crate::node::{self, NodeTier};
+use crate::phases::Phases;
+use crate::program;
+use crate::python;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// How long `sim` searches when nothing else is said.
+const SIMULATION_SECONDS: &str = "600";
+
+pub(crate) fn setup() -> Result<(), String> {
+    Cargo::set_up().map(|_| ())
+}
+
+pub(crate) fn demo(rest: &[String]) -> Result<(), String> {
+    let cargo = Cargo::set_up()?;
+    println!("building hasmore (a few minutes the first time)");
+    let mut run = cargo.command(&["run", "--package", "cli", "--bin", "hasmore"]);
+    program::run(run.args(["--", "demo"]).args(rest))
+}
+
+pub(crate) fn build() -> Result<(), String> {
+    let cargo = Cargo::set_up()?;
+    program::run(&mut cargo.command(&["build", "--release", "--package", "cli"]))?;
+    println!("built {}", cargo.target_folder().join("release/hasmore").display());
+    if cargo.library_folder().is_some() {
+        println!(
+            "It needs the DuckDB library where it is now; `cargo build --release` makes one that needs nothing."
+        );
+    }
+    Ok(())
+}
+
+pub(crate) fn lint() -> Result<(), String> {
+    let mut phases = Phases::start();
+    let outcome = lint_phases(&mut phases);
+    close(&phases, outcome, "formatting and clippy are clean")
+}
+
+pub(crate) fn test(rest: &[String]) -> Result<(), String> {
+    let mut phases = Phases::start();
+    let outcome = test_phases(&mut phases, rest);
+    close(&phases, outcome, "all tests passed")
+}
+
+pub(crate) fn ci(rest: &[String]) -> Result<(), String> {
+    let mut phases = Phases::start();
+    let outcome = lint_phases(&mut phases).and_then(|()| test_phases(&mut phases, rest));
+    close(&phases, outcome, "formatting, clippy and all tests passed")
+}
+
+pub(crate) fn sim(rest: &[String]) -> Result<(), String> {
+    let seconds = rest.first().map_or(SIMULATION_SECONDS, String::as_str);
+    if seconds.parse::<u64>().is_err() {
+        return Err(format!("{seconds} is no number of seconds: cargo xtask sim 3600"));
+    }
+    let cargo = Cargo::set_up()?;
+    let mut tests = cargo.command(&["test", "--package", "simulation"]);
+    tests.env("HASMORE_SIM_SECONDS", seconds).args(["--", "--nocapture"]);
+    program::run(&mut tests)
+}
+
+pub(crate) fn bench(rest: &[String]) -> Result<(), String> {
+    let cargo = Cargo::set_up()?;
+    let environment = python::set_up()?;
+    program::run(&mut cargo.command(&[
+        "build",
+        "--release",
+        "--package",
+        "cli",
+        "--package",
+        "bench",
+    ]))?;
+    let folder = cargo.target_folder().join("release");
+    program::run(
+        Command::new(folder.join("bench"))
+            .args(rest)
+            .arg("--hasmore")
+            .arg(folder.join("hasmore"))
+            .arg("--python")
+            .arg(environment.join("bin/python")),
+    )?;
+    program::run(&mut Command::new(folder.join("columns")))
+}
+
+fn lint_phases(phases: &mut Phases) -> Result<(), String> {
+    let cargo = phases.phase("DuckDB", Cargo::set_up, |cargo| cargo.duckdb.describe())?;
+    phases.step("formatting", || {
+        program::run(&mut cargo.plain_command(&["fmt", "--all", "--check"]))
+    })?;
+    phases.step("clippy", || {
+        let mut clippy = cargo.command(&["clippy", "--workspace", "--all-targets"]);
+        program::run(clippy.args(["--", "--deny", "warnings"]))
+    })
+}
+
+fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<(), String> {
+    let cargo = phases.phase("DuckDB", Cargo::set_up, |cargo| cargo.duckdb.describe())?;
+    let python = phases.phase("python packages", python::set_up, |folder| {
+        format!("ready in {}", folder.display())
+    })?;
+    let node = phases.phase("node runtime client tier", node::set_up, NodeTier::describe)?;
+
+    let mut environment = vec![("HASMORE_TEST_VENV", python)];
+    if let NodeTier::Ready(folder) = node {
+        environment.push(("HASMORE_TEST_NODE_RIC", folder));
+    }
+    phases.step("tests", || run_tests(&cargo, &environment, rest))?;
+    // Words that choose tests mean tests of code, not of documentation.
+    if !rest.is_empty() {
+        return Ok(());
+    }
+    phases.step("documentation tests", || {
+        let mut doc = cargo.command(&["test", "--workspace", "--doc"]);
+        if let Some(folder) = cargo.library_folder() {
+            // These are linked by rustdoc, which leaves out the rpath.
+            doc.env("LD_LIBRARY_PATH", folder).env("DYLD_LIBRARY_PATH", folder);
+        }
+        program::run(&mut doc)
+    })
+}
+
+fn run_tests(
+    cargo: &Cargo,
+    environment: &[(&str, PathBuf)],
+    rest: &[String],
+) -> Result<(), String> {
+    let runner: &[&str] = if cargo.has_nextest() {
+        &["nextest", "run"]
+    } else {
+        &["test", "--lib", "--bins", "--tests"]
+    };
+    let mut tests = cargo.command(runner);
+    tests.args(["--workspace", "--no-fail-fast"]).args(rest);
+    for (name, folder) in environment {
+        tests.env(name, folder);
+    }
+    if cache::in_ci() {
+        tests.env("CARGO_INCREMENTAL", "0");
+    }
+    program::run(&mut tests)
+}
+
+fn close(phases: &Phases, outcome: Result<(), String>, verdict: &str) -> Result<(), String> {
+    phases.summary(if outcome.is_ok() { verdict } else { "FAILED" });
+    outcome
+}
