@@ -33,7 +33,7 @@ impl DuckDb {
                 format!("DuckDB {VERSION}, prebuilt: {origin}, {}", folder.display())
             }
             DuckDb::Bundled { why } => format!(
-                "DuckDB {VERSION} is compiled from source, because {why}; the first build takes about twenty minutes on two idle cores"
+                "DuckDB {VERSION}, compiled from source (about twenty minutes on two idle cores, once), because {why}"
             ),
         }
     }
