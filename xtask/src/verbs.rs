@@ -88,7 +88,7 @@ pub(crate) fn bench(rest: &[String]) -> Result<(), String> {
 }
 
 fn lint_phases(phases: &mut Phases) -> Result<(), String> {
-    let cargo = phases.phase("DuckDB", Cargo::set_up, |cargo| cargo.duckdb.describe())?;
+    let cargo = phases.phase("library", Cargo::set_up, |cargo| cargo.duckdb.describe())?;
     phases.step("formatting", || {
         program::run(&mut cargo.plain_command(&["fmt", "--all", "--check"]))
     })?;
@@ -99,7 +99,7 @@ fn lint_phases(phases: &mut Phases) -> Result<(), String> {
 }
 
 fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<(), String> {
-    let cargo = phases.phase("DuckDB", Cargo::set_up, |cargo| cargo.duckdb.describe())?;
+    let cargo = phases.phase("library", Cargo::set_up, |cargo| cargo.duckdb.describe())?;
     let python = phases.phase("python packages", python::set_up, |folder| {
         format!("ready in {}", folder.display())
     })?;

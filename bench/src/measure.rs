@@ -1,0 +1,91 @@
+//! What one program cost: CPU seconds of it and its children, wall time, peak memory.
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    pub cpu_seconds: f64,
+    pub wall_seconds: f64,
+    pub peak_megabytes: f64,
+}
+
+/// Runs `bench measure LOG PROGRAM ARGUMENTS…` and reads what it prints.
+///
+/// The stopwatch is a small process of its own: the kernel's figures then are of this program
+/// alone, and a peak cannot be an inheritance from a large parent.
+pub fn measure(command: &[OsString], log: &Path) -> Result<Cost, String> {
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let output = Command::new(this)
+        .arg("measure")
+        .arg(log)
+        .args(command)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("the stopwatch does not start: {error}"))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        let said = std::fs::read_to_string(log).unwrap_or_default();
+        let shown: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
+        let why = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("`{}` failed: {why}\n{said}", shown.join(" ")));
+    }
+    parse(&printed).ok_or_else(|| format!("the stopwatch printed {printed}"))
+}
+
+/// The stopwatch's own side: runs the program, prints its cost, fails as it fails.
+pub fn stopwatch(log: &Path, command: &[OsString]) -> io::Result<()> {
+    let [program, arguments @ ..] = command else {
+        return Err(io::Error::other("measure what? name a program"));
+    };
+    let log = File::create(log)?;
+    let started = Instant::now();
+    let status = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .status()?;
+    let wall_seconds = started.elapsed().as_secs_f64();
+    if !status.success() {
+        return Err(io::Error::other(status.to_string()));
+    }
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let cpu_microseconds = [usage.user_time(), usage.system_time()]
+        .map(|time| time.num_microseconds())
+        .iter()
+        .sum::<i64>();
+    // Kilobytes on Linux, bytes on macOS.
+    let peak_kilobytes =
+        if cfg!(target_os = "macos") { usage.max_rss() / 1_024 } else { usage.max_rss() };
+    println!("{cpu_microseconds} {wall_seconds} {peak_kilobytes}");
+    Ok(())
+}
+
+fn parse(printed: &str) -> Option<Cost> {
+    let mut numbers = printed.split_whitespace().map(str::parse::<f64>);
+    Some(Cost {
+        cpu_seconds: numbers.next()?.ok()? / 1e6,
+        wall_seconds: numbers.next()?.ok()?,
+        peak_megabytes: numbers.next()?.ok()? / 1_024.0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_numbers_are_a_cost() {
+        let cost = parse("1500000 2.5 204800\n").expect("these are three numbers");
+        assert_eq!(cost, Cost { cpu_seconds: 1.5, wall_seconds: 2.5, peak_megabytes: 200.0 });
+        assert_eq!(parse("1 2"), None);
+        assert_eq!(parse("1 2 many"), None);
+    }
+}
