@@ -11,7 +11,7 @@ use crate::{Position, Schema};
 ///
 /// Made whole from one response, joined only with the batch of the page after it, and never taken
 /// apart, so a state cannot be saved without its rows, nor rows without their state.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use = "a batch that is never committed is lost work"]
 pub struct Batch {
     pub(crate) after: u64,
@@ -44,6 +44,10 @@ impl Batch {
     /// The position that the destination holds once the batch has landed.
     pub fn leaves(&self) -> &Position {
         &self.leaves
+    }
+
+    pub(crate) fn into_leaves(self) -> Position {
+        self.leaves
     }
 
     /// The steps of evolution to take before the rows are written, in this order.

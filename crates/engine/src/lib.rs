@@ -3,28 +3,45 @@
 //! Data flows one way: response → batch → commit → next request. No I/O, no clock, no runtime: futures
 //! here only await a port.
 
+mod arrays;
 mod batch;
+mod columns;
 mod destination;
 mod event;
+mod guard;
+mod landing;
+mod last_word;
+mod naming;
+mod number;
+mod plan;
 mod position;
+mod progress;
+mod row_hash;
 mod run;
 mod schema;
+mod setup_test;
 mod shape;
+mod sync;
 pub mod system_columns;
 mod table_batch;
 mod temporal;
 mod time;
 mod value;
+mod widen;
 
 pub use batch::{Batch, Sweep};
 pub use destination::{Counts, Destination, DestinationError, Landed};
 pub use event::{Outcome, Summary, SyncEvent};
+pub use plan::PlanError;
 pub use position::{Chain, Position, StoredPositionError};
 pub use run::{
     DeleteMode, Keyless, Limits, Naming, Options, Run, SoftDeleteTiming, StringInference,
 };
 pub use schema::{Column, Evidence, PrimaryKey, Schema, SchemaChange, Table};
+pub use setup_test::{SetupTest, setup_test};
 pub use shape::{Feature, Features, Shape};
+pub use sync::{SyncError, sync};
 pub use table_batch::TableBatch;
 pub use time::Timestamp;
 pub use value::{ColumnType, DECIMAL_DIGITS_MAX, DECIMAL_SCALE_MAX};
+pub use widen::widen;

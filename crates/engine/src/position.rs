@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{State, SyncId};
 
-use crate::Schema;
+use crate::schema::{PrimaryKey, Schema};
 use crate::time::Timestamp;
 
 mod stored;
@@ -21,6 +21,12 @@ pub struct Position {
     pub(crate) chain: Option<Chain>,
     /// The next `_fivetran_index` of each keyless table, within the sync that committed last (Dec-42).
     pub(crate) next_index: BTreeMap<String, u64>,
+    /// `_fivetran_synced` of the sync that committed last: the next sync's is later.
+    pub(crate) synced_at: Timestamp,
+    /// Pages of the sync that committed last.
+    pub(crate) pages: u64,
+    /// Keys declared for tables that have had no row yet.
+    pub(crate) declared_keys: BTreeMap<String, PrimaryKey>,
 }
 
 /// Syncs that follow one another without one of them reaching its end (Dec-22, Dec-23).
@@ -55,5 +61,10 @@ impl Position {
 
     pub fn chain(&self) -> Option<&Chain> {
         self.chain.as_ref()
+    }
+
+    /// Whether the last commit here was `batch`.
+    pub(crate) fn was_left_by(&self, batch: &crate::Batch) -> bool {
+        self.ordinal == batch.after() + 1 && self.committed_by == batch.leaves().committed_by
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use protocol::SyncId;
 
@@ -93,6 +94,19 @@ pub enum SchemaChange {
     AddSoftDeletes {
         table: String,
     },
+}
+
+impl fmt::Display for PrimaryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PrimaryKey::Columns(columns) => {
+                let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+                write!(f, "({})", columns.join(", "))
+            }
+            PrimaryKey::BatchIndex => f.write_str("(none: batch index)"),
+            PrimaryKey::RowHash => f.write_str("(none: row hash)"),
+        }
+    }
 }
 
 impl Column {

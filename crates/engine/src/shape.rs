@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::value::{ColumnType, DECIMAL_DIGITS_MAX, DECIMAL_SCALE_MAX};
+use crate::value::{ColumnType, fits_decimal};
 
 /// What has been seen in a column so far: the kinds of value, and how far its numbers reach.
 ///
@@ -176,13 +176,121 @@ impl Shape {
             return ColumnType::Double;
         }
         match u8::try_from(self.scale) {
-            Ok(scale)
-                if scale <= DECIMAL_SCALE_MAX
-                    && self.integer_digits + self.scale <= DECIMAL_DIGITS_MAX =>
-            {
+            Ok(scale) if fits_decimal(self.integer_digits, self.scale) => {
                 ColumnType::Decimal { scale }
             }
             _ => ColumnType::String,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::number;
+
+    /// Every shape that one value can have, as far as types can tell them apart.
+    fn shapes() -> Vec<Shape> {
+        let mut shapes: Vec<Shape> = [
+            "1",
+            "9007199254740993",
+            "9223372036854775808",
+            "0.5",
+            "9007199254740993.0",
+            "0.1234567890123456789",
+            "1e300",
+            "1e400",
+        ]
+        .map(|literal| number::read(literal).0)
+        .into();
+        shapes.extend(
+            [
+                Feature::Boolean,
+                Feature::Date,
+                Feature::DateTime,
+                Feature::Instant,
+                Feature::Text,
+                Feature::Nested,
+            ]
+            .map(Shape::of),
+        );
+        shapes.push(Shape::default());
+        shapes
+    }
+
+    #[test]
+    fn a_join_is_commutative_associative_and_idempotent() {
+        for a in shapes() {
+            assert_eq!(a.join(a), a);
+            for b in shapes() {
+                assert_eq!(a.join(b), b.join(a));
+                for c in shapes() {
+                    assert_eq!(a.join(b).join(c), a.join(b.join(c)));
+                }
+            }
+        }
+    }
+
+    /// Narrow to wide; a type may only be followed by one to its right or, for numbers, by another
+    /// number type that its shape shows to be lossless.
+    fn rank(column_type: ColumnType) -> u8 {
+        match column_type {
+            ColumnType::Json => 3,
+            ColumnType::String => 2,
+            ColumnType::LocalDateTime => 1,
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn a_join_never_narrows() {
+        for a in shapes() {
+            for b in shapes() {
+                let (before, after) = (a.column_type(), a.join(b).column_type());
+                if let Some(before) = before {
+                    assert!(rank(before) <= rank(after.expect("a join has a type")), "{a:?} {b:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn dec_57_the_supertype_table() {
+        let shape = |name: &str| match name {
+            "boolean" => Shape::of(Feature::Boolean),
+            "long" => number::read("1").0,
+            "longBeyond2^53" => number::read("9007199254740993").0,
+            "bigDecimal" => number::read("9223372036854775808").0,
+            "double" => number::read("0.5").0,
+            "localDate" => Shape::of(Feature::Date),
+            "localDateTime" => Shape::of(Feature::DateTime),
+            "instant" => Shape::of(Feature::Instant),
+            "string" => Shape::of(Feature::Text),
+            _ => Shape::of(Feature::Nested),
+        };
+        for (a, b, expected) in [
+            ("boolean", "boolean", "boolean"),
+            ("boolean", "long", "string"),
+            ("boolean", "double", "string"),
+            ("boolean", "localDate", "string"),
+            ("boolean", "json", "json"),
+            ("long", "long", "long"),
+            ("long", "bigDecimal", "bigDecimal(38,0)"),
+            ("long", "double", "double"),
+            ("longBeyond2^53", "double", "bigDecimal(38,1)"),
+            ("long", "localDate", "string"),
+            ("bigDecimal", "double", "bigDecimal(38,1)"),
+            ("double", "string", "string"),
+            ("localDate", "localDate", "localDate"),
+            ("localDate", "localDateTime", "localDateTime"),
+            ("localDate", "instant", "string"),
+            ("localDateTime", "instant", "string"),
+            ("instant", "instant", "instant"),
+            ("instant", "string", "string"),
+            ("string", "json", "json"),
+        ] {
+            let joined = shape(a).join(shape(b)).column_type().expect("a type");
+            assert_eq!(joined.to_string(), expected, "{a} with {b}");
         }
     }
 }

@@ -1,23 +1,59 @@
-use arrow_array::RecordBatch;
+use std::sync::Arc;
 
-use crate::schema::PrimaryKey;
+use arrow_array::{ArrayRef, RecordBatch, new_null_array};
+use arrow_schema::{Field, Schema as ArrowSchema, SchemaRef};
+
+use crate::last_word::LastWord;
+use crate::run::DeleteMode;
+use crate::schema::{PrimaryKey, Table};
 use crate::system_columns;
+use crate::value::ColumnType;
+use crate::widen::widen;
 
 /// One table's rows in a batch, as Arrow columns; each key at most once, its last word (Dec-45, F-102).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TableBatch {
-    pub(crate) table: String,
-    pub(crate) primary_key: PrimaryKey,
-    pub(crate) soft_deletes: bool,
-    pub(crate) rows_sent: u64,
-    pub(crate) upserts: Vec<RecordBatch>,
-    pub(crate) marks: Vec<RecordBatch>,
-    pub(crate) removals: Vec<RecordBatch>,
+    name: String,
+    primary_key: PrimaryKey,
+    soft_deletes: bool,
+    rows_sent: u64,
+    /// The columns of the table, its own and then those of the system.
+    columns: Vec<(String, ColumnType)>,
+    /// What was said, in the order in which it was said.
+    words: Vec<Word>,
+    /// `None` where every row is new: a table without key (Dec-42).
+    last_word: Option<LastWord>,
+}
+
+/// One page's upserts, marks or removals. The index of a word is the chunk's in [`LastWord`].
+#[derive(Debug)]
+pub(crate) struct Word {
+    verb: Verb,
+    rows: RecordBatch,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Upsert,
+    Delete(DeleteMode),
 }
 
 impl TableBatch {
+    /// A batch without rows yet, of a table as it will be.
+    pub(crate) fn new(name: &str, table: &Table) -> TableBatch {
+        TableBatch {
+            name: name.to_owned(),
+            primary_key: table.primary_key.clone(),
+            soft_deletes: table.soft_deletes,
+            rows_sent: 0,
+            columns: columns_of(table),
+            words: Vec::new(),
+            last_word: None,
+        }
+    }
+
     pub fn table(&self) -> &str {
-        &self.table
+        &self.name
     }
 
     pub fn primary_key(&self) -> &PrimaryKey {
@@ -27,6 +63,11 @@ impl TableBatch {
     /// The columns of the key, system columns where the function declared none.
     pub fn key_columns(&self) -> Vec<&str> {
         system_columns::key_columns(&self.primary_key)
+    }
+
+    /// The columns of the upserts with their types, in their order.
+    pub fn columns(&self) -> &[(String, ColumnType)] {
+        &self.columns
     }
 
     /// Whether the table has a `_fivetran_deleted` column once the batch's changes are made; then
@@ -39,21 +80,143 @@ impl TableBatch {
     /// in their order, then `_fivetran_synced` and the key's system columns if it has any;
     /// `_fivetran_deleted` is not among them. Chunks, in the order of arrival; possibly none.
     pub fn upserts(&self) -> Vec<RecordBatch> {
-        self.upserts.clone()
+        self.living(Verb::Upsert)
     }
 
     /// Keys of rows to mark as deleted and to stamp with `_fivetran_synced` (F-111): the key columns only.
     pub fn marks(&self) -> Vec<RecordBatch> {
-        self.marks.clone()
+        self.living(Verb::Delete(DeleteMode::Soft))
     }
 
     /// Keys of rows to remove (F-112): the key columns only.
     pub fn removals(&self) -> Vec<RecordBatch> {
-        self.removals.clone()
+        self.living(Verb::Delete(DeleteMode::Hard))
     }
 
     /// Rows the function sent, in `insert` and in `delete`, before the last word on each key was chosen.
     pub fn rows_sent(&self) -> u64 {
         self.rows_sent
     }
+
+    fn living(&self, verb: Verb) -> Vec<RecordBatch> {
+        let words = self.words.iter().enumerate().filter(|(_, word)| word.verb == verb);
+        words
+            .map(|(chunk, word)| match &self.last_word {
+                Some(last_word) => last_word.living(chunk, &word.rows),
+                None => word.rows.clone(),
+            })
+            .filter(|rows| rows.num_rows() > 0)
+            .collect()
+    }
+
+    /// One page's rows, a column each of [`TableBatch::columns`].
+    pub(crate) fn upsert(&mut self, arrays: Vec<ArrayRef>) {
+        let rows = RecordBatch::try_new(arrow_schema(&self.columns), arrays)
+            .expect("arrays are built by the table's columns");
+        self.rows_sent += rows.num_rows() as u64;
+        self.say(Word { verb: Verb::Upsert, rows });
+    }
+
+    /// One page's keys to delete, a column each of [`TableBatch::key_columns`].
+    pub(crate) fn delete(&mut self, keys: Vec<ArrayRef>, mode: DeleteMode) {
+        let rows = RecordBatch::try_new(arrow_schema(&self.key_types()), keys)
+            .expect("keys are built by the key's columns");
+        self.rows_sent += rows.num_rows() as u64;
+        self.say(Word { verb: Verb::Delete(mode), rows });
+    }
+
+    /// Takes the words of the page after this, which knows the table as it is or wider.
+    pub(crate) fn join(&mut self, next: TableBatch) {
+        if self.columns != next.columns {
+            self.grow(next.columns);
+        }
+        self.soft_deletes |= next.soft_deletes;
+        self.rows_sent += next.rows_sent;
+        for word in next.words {
+            self.say(word);
+        }
+    }
+
+    pub(crate) fn set_soft_deletes(&mut self) {
+        self.soft_deletes = true;
+    }
+
+    fn say(&mut self, word: Word) {
+        if self.primary_key != PrimaryKey::BatchIndex {
+            let keys = key_arrays(&word.rows, &self.primary_key);
+            let last_word = self.last_word.get_or_insert_with(|| LastWord::new(&keys));
+            match word.verb {
+                Verb::Upsert => last_word.upserts(&keys),
+                Verb::Delete(mode) => last_word.deletes(&keys, mode),
+            };
+        }
+        self.words.push(word);
+    }
+
+    /// Brings the words so far to a wider table: old values widened, new columns null. Keys are heard
+    /// again, since two of them may be one in the wider type.
+    fn grow(&mut self, columns: Vec<(String, ColumnType)>) {
+        let old = std::mem::replace(&mut self.columns, columns);
+        self.last_word = None;
+        for word in std::mem::take(&mut self.words) {
+            let schema = match word.verb {
+                Verb::Upsert => arrow_schema(&self.columns),
+                Verb::Delete(_) => arrow_schema(&self.key_types()),
+            };
+            let rows = grow_rows(&word.rows, &schema, &old, &self.columns);
+            self.say(Word { verb: word.verb, rows });
+        }
+    }
+
+    fn key_types(&self) -> Vec<(String, ColumnType)> {
+        let keys = self.key_columns();
+        let is_key = |column: &&(String, ColumnType)| keys.contains(&column.0.as_str());
+        let mut types: Vec<_> = self.columns.iter().filter(is_key).cloned().collect();
+        types.sort_by(|a, b| a.0.cmp(&b.0));
+        types
+    }
+}
+
+/// A table's columns as its batches carry them.
+pub(crate) fn columns_of(table: &Table) -> Vec<(String, ColumnType)> {
+    let own = table.columns.iter().map(|column| (column.name.clone(), column.column_type()));
+    let system = system_columns::of(&table.primary_key);
+    own.chain(system.into_iter().map(|(name, column_type)| (name.to_owned(), column_type)))
+        .collect()
+}
+
+fn arrow_schema(columns: &[(String, ColumnType)]) -> SchemaRef {
+    let field =
+        |(name, column_type): &(String, ColumnType)| Field::new(name, column_type.arrow(), true);
+    Arc::new(ArrowSchema::new(columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+fn key_arrays(rows: &RecordBatch, primary_key: &PrimaryKey) -> Vec<ArrayRef> {
+    let column = |name: &str| rows.column_by_name(name).expect("a row has its key columns");
+    system_columns::key_columns(primary_key)
+        .into_iter()
+        .map(|name| Arc::clone(column(name)))
+        .collect()
+}
+
+fn grow_rows(
+    rows: &RecordBatch,
+    schema: &SchemaRef,
+    old: &[(String, ColumnType)],
+    new: &[(String, ColumnType)],
+) -> RecordBatch {
+    let type_in = |columns: &[(String, ColumnType)], name: &str| {
+        columns.iter().find(|column| column.0 == name).map(|column| column.1)
+    };
+    let arrays = schema.fields().iter().map(|field| {
+        let name = field.name();
+        match (rows.column_by_name(name), type_in(old, name)) {
+            (Some(array), Some(from)) => {
+                widen(array, from, type_in(new, name).expect("evolution never drops a column"))
+            }
+            _ => new_null_array(field.data_type(), rows.num_rows()),
+        }
+    });
+    RecordBatch::try_new(Arc::clone(schema), arrays.collect())
+        .expect("arrays are widened to the schema")
 }

@@ -7,6 +7,11 @@ pub const DECIMAL_DIGITS_MAX: u16 = 38;
 /// Digits a decimal can hold after its point (section 5.4).
 pub const DECIMAL_SCALE_MAX: u8 = 37;
 
+/// Whether a decimal can hold a number with so many digits before and after its point.
+pub(crate) fn fits_decimal(integer_digits: u16, scale: u16) -> bool {
+    scale <= u16::from(DECIMAL_SCALE_MAX) && integer_digits + scale <= DECIMAL_DIGITS_MAX
+}
+
 /// The types of columns: Fivetran's, in camel case when printed (section 5.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ColumnType {

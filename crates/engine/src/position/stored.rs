@@ -31,6 +31,12 @@ struct StoredPosition {
     chain: Option<StoredChain>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     next_index: BTreeMap<String, u64>,
+    #[serde(default)]
+    synced_at: Timestamp,
+    #[serde(default)]
+    pages: u64,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    declared_keys: BTreeMap<String, StoredKey>,
     tables: BTreeMap<String, StoredTable>,
 }
 
@@ -82,6 +88,13 @@ impl Position {
                 mark_missing: chain.mark_missing,
             }),
             next_index: self.next_index.clone(),
+            synced_at: self.synced_at,
+            pages: self.pages,
+            declared_keys: self
+                .declared_keys
+                .iter()
+                .map(|(table, key)| (table.clone(), StoredKey::of(key)))
+                .collect(),
             tables: tables.map(|(name, table)| (name.clone(), StoredTable::of(table))).collect(),
         };
         serde_json::to_string(&stored).expect("names and numbers can be written as JSON")
@@ -120,7 +133,32 @@ impl Position {
             committed_by,
             chain,
             next_index: stored.next_index,
+            synced_at: stored.synced_at,
+            pages: stored.pages,
+            declared_keys: stored
+                .declared_keys
+                .into_iter()
+                .map(|(table, key)| (table, key.key()))
+                .collect(),
         })
+    }
+}
+
+impl StoredKey {
+    fn of(key: &PrimaryKey) -> StoredKey {
+        match key {
+            PrimaryKey::Columns(columns) => StoredKey::Columns(columns.clone()),
+            PrimaryKey::BatchIndex => StoredKey::BatchIndex,
+            PrimaryKey::RowHash => StoredKey::RowHash,
+        }
+    }
+
+    fn key(self) -> PrimaryKey {
+        match self {
+            StoredKey::Columns(columns) => PrimaryKey::Columns(columns),
+            StoredKey::BatchIndex => PrimaryKey::BatchIndex,
+            StoredKey::RowHash => PrimaryKey::RowHash,
+        }
     }
 }
 
@@ -134,11 +172,7 @@ impl StoredTable {
         });
         StoredTable {
             sources: table.sources.clone(),
-            primary_key: match &table.primary_key {
-                PrimaryKey::Columns(columns) => StoredKey::Columns(columns.clone()),
-                PrimaryKey::BatchIndex => StoredKey::BatchIndex,
-                PrimaryKey::RowHash => StoredKey::RowHash,
-            },
+            primary_key: StoredKey::of(&table.primary_key),
             soft_deletes: table.soft_deletes,
             columns: columns.collect(),
         }
@@ -153,11 +187,7 @@ impl StoredTable {
         });
         Table {
             sources: self.sources,
-            primary_key: match self.primary_key {
-                StoredKey::Columns(columns) => PrimaryKey::Columns(columns),
-                StoredKey::BatchIndex => PrimaryKey::BatchIndex,
-                StoredKey::RowHash => PrimaryKey::RowHash,
-            },
+            primary_key: self.primary_key.key(),
             columns: columns.collect(),
             soft_deletes: self.soft_deletes,
         }

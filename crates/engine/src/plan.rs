@@ -1,0 +1,660 @@
+//! A response becomes a batch: names, keys, types and columns, against what the destination holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, TimestampMicrosecondArray, new_null_array};
+use protocol::{Records, Response, State, TableName, Warning};
+
+use crate::arrays;
+use crate::columns::{self, CellValue, PageColumn, PageColumns, Reading};
+use crate::naming;
+use crate::position::Chain;
+use crate::row_hash;
+use crate::run::{DeleteMode, Keyless, Run, SoftDeleteTiming, StringInference};
+use crate::schema::{Column, Evidence, PrimaryKey, Schema, Table};
+use crate::table_batch::TableBatch;
+use crate::time::Timestamp;
+use crate::value::ColumnType;
+use crate::{Batch, Position};
+
+/// Why a page cannot be placed. Nothing of the page is written (Dec-29).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    #[error("table {table}, row {row}: no value for key column {column}")]
+    NullPrimaryKey { table: String, row: u64, column: String },
+    #[error(
+        "table {table}: {} to delete, but the table has no declared primary key",
+        if *row == 0 { "rows are".to_owned() } else { format!("row {row} of delete lacks key column {column} and is") }
+    )]
+    DeleteWithoutPrimaryKey { table: String, row: u64, column: String },
+    #[error("table {table}: its primary key is {known}, and the function now declares {declared}")]
+    PrimaryKeyChanged { table: String, known: String, declared: String },
+    #[error("table {table}, row {row}, column {column}: NaN or Infinity is not JSON")]
+    NonFiniteNumber { table: String, row: u64, column: String },
+}
+
+impl PlanError {
+    /// The reference's stable code for this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            PlanError::NullPrimaryKey { .. } => "null_primary_key",
+            PlanError::DeleteWithoutPrimaryKey { .. } => "delete_without_primary_key",
+            PlanError::PrimaryKeyChanged { .. } => "primary_key_changed",
+            PlanError::NonFiniteNumber { .. } => "non_finite_number",
+        }
+    }
+}
+
+impl Batch {
+    /// Types a response against what the destination holds.
+    ///
+    /// A pure function: the same response, position and run give the same batch.
+    ///
+    /// # Errors
+    /// When a row cannot be placed; the page then changes nothing.
+    pub fn plan(response: Response, position: &Position, run: &Run) -> Result<Batch, PlanError> {
+        let mut planner = Planner::new(position, run);
+        planner.warnings = response.warnings;
+        planner.declare_keys(&response.schema)?;
+        for (source, records) in &response.insert {
+            planner.wire_bytes += records.as_json().len() as u64;
+            planner.insert(source, records)?;
+        }
+        let soft: BTreeSet<String> =
+            response.soft_delete.iter().map(|source| planner.table_name(source)).collect();
+        for (source, records) in &response.delete {
+            planner.wire_bytes += records.as_json().len() as u64;
+            planner.delete(source, records, &soft)?;
+        }
+        planner.name_soft_deletes(soft, response.has_more);
+        Ok(planner.finish(response.state))
+    }
+
+    /// An operator's edit of the state: a batch with no rows, through the same door as any other, so
+    /// that a sync under way gets `Moved`.
+    pub fn set_state(position: &Position, state: State, run: &Run) -> Batch {
+        Planner::new(position, run).finish(state)
+    }
+
+    /// Starting over (F-087): the state is `{}` again, tables and rows stay. With `mark_missing`, the
+    /// next sync that runs to its end marks the rows of keyed tables that it did not see (Dec-40).
+    pub fn resync(position: &Position, mark_missing: bool, run: &Run) -> Batch {
+        let mut planner = Planner::new(position, run);
+        planner.leaves.chain =
+            Some(Chain { started_at: None, soft_delete: BTreeSet::new(), mark_missing });
+        planner.finish(State::default())
+    }
+
+    /// Adds the page after this one: one commit for both, the later word on a key and the later state.
+    ///
+    /// # Panics
+    /// When `next` was not planned on what this batch leaves.
+    pub fn join(mut self, next: Batch) -> Batch {
+        assert_eq!(
+            next.after,
+            self.leaves.ordinal(),
+            "a batch is joined by the one that was planned on what it leaves"
+        );
+        for (name, table) in next.tables {
+            match self.tables.get_mut(&name) {
+                Some(known) => known.join(table),
+                None => {
+                    self.tables.insert(name, table);
+                }
+            }
+        }
+        self.leaves = next.leaves;
+        self.leaves.ordinal = self.after + 1;
+        for (name, table) in &mut self.tables {
+            if self.leaves.schema.tables[name].soft_deletes {
+                table.set_soft_deletes();
+            }
+        }
+        self.sweeps.extend(next.sweeps);
+        self.warnings.extend(next.warnings);
+        self.pages += next.pages;
+        self.wire_bytes += next.wire_bytes;
+        self
+    }
+}
+
+/// A position on its way to the next.
+struct Planner<'a> {
+    run: &'a Run,
+    before: Schema,
+    leaves: Position,
+    tables: BTreeMap<String, TableBatch>,
+    sweeps: BTreeMap<String, Timestamp>,
+    warnings: Vec<Warning>,
+    wire_bytes: u64,
+}
+
+impl<'a> Planner<'a> {
+    fn new(position: &Position, run: &'a Run) -> Planner<'a> {
+        let mut leaves = position.clone();
+        leaves.ordinal += 1;
+        if leaves.committed_by != run.sync_id {
+            // A clock that stood still or went back must not give two syncs one time: sweeps and the
+            // keys of keyless tables tell syncs apart by it.
+            let later = Timestamp(position.synced_at.0 + 1000);
+            leaves.synced_at =
+                run.synced_at().max(if position.ordinal == 0 { run.synced_at() } else { later });
+            leaves.committed_by = run.sync_id.clone();
+            leaves.next_index.clear();
+            leaves.pages = 0;
+        }
+        leaves.pages += 1;
+        Planner {
+            run,
+            before: position.schema.clone(),
+            leaves,
+            tables: BTreeMap::new(),
+            sweeps: BTreeMap::new(),
+            warnings: Vec::new(),
+            wire_bytes: 0,
+        }
+    }
+
+    fn finish(self, state: State) -> Batch {
+        let Planner { mut leaves, tables, sweeps, warnings, wire_bytes, before, .. } = self;
+        let after = leaves.ordinal - 1;
+        let synced_at = leaves.synced_at;
+        leaves.state = state;
+        Batch { after, before, leaves, tables, sweeps, synced_at, warnings, pages: 1, wire_bytes }
+    }
+
+    fn table_name(&self, source: &TableName) -> String {
+        naming::table_name(&source.0, self.run.options.naming)
+    }
+
+    fn warn(&mut self, code: &'static str, message: String) {
+        self.warnings.push(Warning::new(code, message));
+    }
+
+    /// Takes note of declared keys, and refuses one that differs from the known (Dec-47). A hint
+    /// without key says nothing: a known key stays (F-128).
+    fn declare_keys(
+        &mut self,
+        hints: &[(TableName, protocol::TableHint)],
+    ) -> Result<(), PlanError> {
+        for (source, hint) in hints.iter().filter(|(_, hint)| !hint.primary_key.is_empty()) {
+            let table = self.table_name(source);
+            let naming = self.run.options.naming;
+            let declared: BTreeSet<String> =
+                hint.primary_key.iter().map(|column| naming::column_name(column, naming)).collect();
+            let known = match self.leaves.schema.tables.get(&table) {
+                Some(known) => Some(&known.primary_key),
+                None => self.leaves.declared_keys.get(&table),
+            };
+            let declared = PrimaryKey::Columns(declared);
+            match known {
+                Some(known) if *known != declared => {
+                    return Err(PlanError::PrimaryKeyChanged {
+                        table,
+                        known: known.to_string(),
+                        declared: declared.to_string(),
+                    });
+                }
+                Some(_) => {}
+                None => {
+                    self.leaves.declared_keys.insert(table, declared);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, source: &TableName, records: &Records) -> Result<(), PlanError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let name = self.table_name(source);
+        let text = self.checked_text(records, &name)?;
+        self.ensure_table(&name, source);
+        let mut table = self.leaves.schema.tables.remove(&name).expect("the table was ensured");
+        let page = scan(&text, records, &table, self.run, &|_| true);
+        let placed = self.place_upserts(&name, &mut table, &page);
+        self.leaves.schema.tables.insert(name, table);
+        placed
+    }
+
+    fn place_upserts(
+        &mut self,
+        name: &str,
+        table: &mut Table,
+        page: &PageColumns<'_>,
+    ) -> Result<(), PlanError> {
+        self.refuse_non_finite(name, page)?;
+        let places = self.evolve(name, table, page);
+        if let PrimaryKey::Columns(keys) = &table.primary_key {
+            for key in keys {
+                if let Some(row) = missing_key(key, table, page, &places) {
+                    return Err(PlanError::NullPrimaryKey {
+                        table: name.to_owned(),
+                        row,
+                        column: key.clone(),
+                    });
+                }
+            }
+        }
+        let mut arrays = Vec::with_capacity(table.columns.len() + 3);
+        for (column, place) in table.columns.iter().zip(&places) {
+            arrays.push(self.build(name, column, *place, page));
+        }
+        arrays.extend(self.system_arrays(name, table, page, &places));
+        self.table_batch(name, table).upsert(arrays);
+        Ok(())
+    }
+
+    /// The batch of a table; it is made, or grown to what the table has become.
+    fn table_batch(&mut self, name: &str, table: &Table) -> &mut TableBatch {
+        let fresh = TableBatch::new(name, table);
+        let batch =
+            self.tables.entry(name.to_owned()).or_insert_with(|| TableBatch::new(name, table));
+        batch.join(fresh);
+        batch
+    }
+
+    /// A table unknown so far is created with the key that was declared for it, now or on an earlier
+    /// page; without one it is keyless.
+    fn ensure_table(&mut self, name: &str, source: &TableName) {
+        if let Some(known) = self.leaves.schema.tables.get_mut(name) {
+            if known.sources.insert(source.0.clone()) {
+                let first = known.sources.iter().find(|known| **known != source.0).cloned();
+                self.warn(
+                    "tables_merged",
+                    format!(
+                        "tables {:.80} and {source:.80} both become {name}",
+                        first.unwrap_or_default()
+                    ),
+                );
+            }
+            return;
+        }
+        let primary_key =
+            self.leaves.declared_keys.remove(name).unwrap_or(match self.run.options.keyless {
+                Keyless::BatchIndex => PrimaryKey::BatchIndex,
+                Keyless::RowHash => PrimaryKey::RowHash,
+            });
+        let table = Table {
+            sources: BTreeSet::from([source.0.clone()]),
+            primary_key,
+            columns: Vec::new(),
+            soft_deletes: self
+                .leaves
+                .chain
+                .as_ref()
+                .is_some_and(|chain| chain.soft_delete.contains(name)),
+        };
+        self.leaves.schema.tables.insert(name.to_owned(), table);
+    }
+
+    /// The rows' text, where every number is one; `lenient_numbers` makes it so (Dec-62).
+    fn checked_text<'r>(
+        &mut self,
+        records: &'r Records,
+        name: &str,
+    ) -> Result<std::borrow::Cow<'r, str>, PlanError> {
+        let text = std::str::from_utf8(records.as_json()).expect("a response is UTF-8");
+        if !records.has_non_finite() || !self.run.options.lenient_numbers {
+            return Ok(text.into());
+        }
+        let (text, count) = columns::null_non_finite(text);
+        self.warn(
+            "non_finite_number",
+            format!("table {name}: {count} values NaN or Infinity became NULL"),
+        );
+        Ok(text.into())
+    }
+
+    fn refuse_non_finite(&self, name: &str, page: &PageColumns<'_>) -> Result<(), PlanError> {
+        if self.run.options.lenient_numbers {
+            return Ok(());
+        }
+        let found = page.columns.iter().find_map(|column| {
+            let bad = |cell: &columns::Cell| match cell.value {
+                CellValue::NonFinite => true,
+                CellValue::Nested => columns::nests_non_finite(cell.text(page.text)),
+                _ => false,
+            };
+            if !page.non_finite {
+                return None;
+            }
+            column.cells.iter().position(bad).map(|row| (row, column.source.clone()))
+        });
+        match found {
+            Some((row, column)) => Err(PlanError::NonFiniteNumber {
+                table: name.to_owned(),
+                row: row as u64 + 1,
+                column: shorten(&column),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Grows the table to cover the page; answers, for each column of the table, its place on the page.
+    fn evolve(
+        &mut self,
+        name: &str,
+        table: &mut Table,
+        page: &PageColumns<'_>,
+    ) -> Vec<Option<usize>> {
+        let mut places: Vec<Option<usize>> = vec![None; table.columns.len()];
+        for (place, seen) in page.columns.iter().enumerate() {
+            if seen.repeated {
+                self.warn(
+                    "duplicate_key",
+                    format!(
+                        "table {name}: a row names column {:.80} twice; the last one counts",
+                        seen.source
+                    ),
+                );
+            }
+            if let Some(index) = table.columns.iter().position(|known| known.source == seen.source)
+            {
+                places[index] = Some(place);
+                self.grow(&mut table.columns[index], seen);
+            } else if let Some(mut column) = self.new_column(name, table, seen) {
+                self.grow(&mut column, seen);
+                table.columns.push(column);
+                places.push(Some(place));
+            }
+        }
+        places
+    }
+
+    /// A column that is not known yet: none for one that is reserved (Dec-44) or has only nulls (F-160).
+    fn new_column(&mut self, name: &str, table: &Table, seen: &PageColumn) -> Option<Column> {
+        let wanted = naming::column_name(&seen.source, self.run.options.naming);
+        if naming::is_reserved(&wanted) {
+            self.warn(
+                "reserved_column",
+                format!(
+                    "table {name}: column {:.80} has a name that is ours; it is left out",
+                    seen.source
+                ),
+            );
+            return None;
+        }
+        seen.shape.column_type()?;
+        let taken: BTreeSet<String> =
+            table.columns.iter().map(|column| column.name.to_lowercase()).collect();
+        let free = naming::free_name(wanted.clone(), &taken);
+        if free != wanted {
+            self.warn(
+                "columns_renamed",
+                format!(
+                    "table {name}: column {:.80} is kept as {free}, since {wanted} is taken",
+                    seen.source
+                ),
+            );
+        }
+        Some(Column {
+            name: free,
+            source: seen.source.clone(),
+            shape: crate::Shape::default(),
+            evidence: Vec::new(),
+        })
+    }
+
+    /// Joins what was seen into the column's shape, and keeps the sightings that changed its type.
+    fn grow(&self, column: &mut Column, seen: &PageColumn) {
+        for sighting in &seen.sightings {
+            let joined = column.shape.join(sighting.shape);
+            if joined.column_type() != column.shape.column_type() {
+                let new = sighting.shape.features.minus(column.shape.features);
+                column.evidence.push(Evidence {
+                    seen: if new.is_empty() { sighting.shape.features } else { new },
+                    sync_id: self.run.sync_id.clone(),
+                    page: self.leaves.pages,
+                    row: sighting.row as u64 + 1,
+                });
+            }
+            column.shape = joined;
+        }
+    }
+
+    fn build(
+        &mut self,
+        name: &str,
+        column: &Column,
+        place: Option<usize>,
+        page: &PageColumns<'_>,
+    ) -> ArrayRef {
+        let column_type = column.column_type();
+        let Some(place) = place else { return new_null_array(&column_type.arrow(), page.rows) };
+        let mut out_of_range = None;
+        let array = arrays::build(&page.columns[place].cells, page.text, column_type, &mut |row| {
+            out_of_range.get_or_insert(row);
+        });
+        if let Some(row) = out_of_range {
+            self.warn(
+                "date_out_of_range",
+                format!(
+                    "table {name}, row {}, column {}: outside the years 0001 to 9999, became NULL",
+                    row + 1,
+                    column.name
+                ),
+            );
+        }
+        array
+    }
+
+    /// The arrays of [`system_columns::of`].
+    fn system_arrays(
+        &mut self,
+        name: &str,
+        table: &Table,
+        page: &PageColumns<'_>,
+        places: &[Option<usize>],
+    ) -> Vec<ArrayRef> {
+        let moment = || -> ArrayRef {
+            let moments = TimestampMicrosecondArray::from_value(self.leaves.synced_at.0, page.rows);
+            Arc::new(moments.with_data_type(ColumnType::Instant.arrow()))
+        };
+        match &table.primary_key {
+            PrimaryKey::Columns(_) => vec![moment()],
+            PrimaryKey::RowHash => vec![moment(), row_hash::ids(table, page, places)],
+            PrimaryKey::BatchIndex => {
+                let (synced, batch) = (moment(), moment());
+                let next = self.leaves.next_index.entry(name.to_owned()).or_default();
+                let first = i64::try_from(*next).expect("a sync has fewer than 2^63 rows");
+                *next += page.rows as u64;
+                let rows = i64::try_from(page.rows).expect("a page has fewer than 2^63 rows");
+                vec![synced, batch, Arc::new(Int64Array::from_iter_values(first..first + rows))]
+            }
+        }
+    }
+
+    fn delete(
+        &mut self,
+        source: &TableName,
+        records: &Records,
+        soft: &BTreeSet<String>,
+    ) -> Result<(), PlanError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let name = self.table_name(source);
+        let known = self.leaves.schema.tables.get(&name).cloned();
+        let declared = self.leaves.declared_keys.get(&name);
+        let key = known.as_ref().map(|table| &table.primary_key).or(declared);
+        let Some(PrimaryKey::Columns(keys)) = key else {
+            return Err(PlanError::DeleteWithoutPrimaryKey {
+                table: name,
+                row: 0,
+                column: String::new(),
+            });
+        };
+        let keys = keys.clone();
+        let text = self.checked_text(records, &name)?;
+        let naming = self.run.options.naming;
+        // A table that does not exist yet holds no such row, but the keys must be there all the same.
+        let exists = known.is_some();
+        let mut table = known.unwrap_or(Table {
+            sources: BTreeSet::new(),
+            primary_key: PrimaryKey::Columns(keys.clone()),
+            columns: Vec::new(),
+            soft_deletes: false,
+        });
+        let is_key =
+            |source: &str| match table.columns.iter().find(|column| column.source == source) {
+                Some(column) => keys.contains(&column.name),
+                None => keys.contains(&naming::column_name(source, naming)),
+            };
+        let page = scan(&text, records, &table, self.run, &is_key);
+        self.refuse_non_finite(&name, &page)?;
+        let places = self.evolve_keys(&mut table, &keys, &page);
+        for key in &keys {
+            if let Some(row) = missing_key(key, &table, &page, &places) {
+                return Err(PlanError::DeleteWithoutPrimaryKey {
+                    table: name,
+                    row,
+                    column: key.clone(),
+                });
+            }
+        }
+        if !exists {
+            return Ok(());
+        }
+        let mode =
+            if soft.contains(&name) { DeleteMode::Soft } else { self.run.options.delete_mode };
+        table.soft_deletes |= mode == DeleteMode::Soft;
+        let mut arrays = Vec::with_capacity(keys.len());
+        for key in &keys {
+            let index = table.columns.iter().position(|column| column.name == *key);
+            let index = index.expect("a key that is nowhere null has a column");
+            arrays.push(self.build(&name, &table.columns[index], places[index], &page));
+        }
+        self.table_batch(&name, &table).delete(arrays, mode);
+        self.leaves.schema.tables.insert(name, table);
+        Ok(())
+    }
+
+    /// As [`Planner::evolve`], for key columns alone: the other fields of a delete are not kept.
+    ///
+    /// A key may be spelled otherwise than in `insert` (`orderId`, `order_id`), so names decide (Dec-48).
+    fn evolve_keys(
+        &self,
+        table: &mut Table,
+        keys: &BTreeSet<String>,
+        page: &PageColumns<'_>,
+    ) -> Vec<Option<usize>> {
+        let naming = self.run.options.naming;
+        let mut places: Vec<Option<usize>> = vec![None; table.columns.len()];
+        for (place, seen) in page.columns.iter().enumerate() {
+            let by_source = table.columns.iter().position(|column| column.source == seen.source);
+            let name = naming::column_name(&seen.source, naming);
+            let index =
+                by_source.or_else(|| table.columns.iter().position(|column| column.name == name));
+            match index {
+                Some(index) if keys.contains(&table.columns[index].name) => {
+                    if places[index].is_none() || seen.shape.column_type().is_some() {
+                        places[index] = Some(place);
+                        self.grow(&mut table.columns[index], seen);
+                    }
+                }
+                None if keys.contains(&name) && seen.shape.column_type().is_some() => {
+                    let mut column = Column {
+                        name,
+                        source: seen.source.clone(),
+                        shape: crate::Shape::default(),
+                        evidence: Vec::new(),
+                    };
+                    self.grow(&mut column, seen);
+                    table.columns.push(column);
+                    places.push(Some(place));
+                }
+                _ => {}
+            }
+        }
+        places
+    }
+
+    /// Gathers the tables to sweep, and sweeps them when the sync ends or the user wants it at once
+    /// (Dec-22, Dec-23, Dec-40, Dec-43).
+    fn name_soft_deletes(&mut self, named: BTreeSet<String>, has_more: bool) {
+        let synced_at = self.leaves.synced_at;
+        let mut chain = self.leaves.chain.take().unwrap_or_default();
+        let started_at = *chain.started_at.get_or_insert(synced_at);
+        let at_once = self.run.options.soft_delete_timing == SoftDeleteTiming::OnResponse;
+        let mut swept: BTreeSet<String> = if at_once { named.clone() } else { BTreeSet::new() };
+        chain.soft_delete.extend(named);
+        if has_more {
+            self.leaves.chain = Some(chain.clone());
+        } else {
+            swept.extend(chain.soft_delete.iter().cloned());
+            if chain.mark_missing {
+                let keyed = |table: &Table| matches!(table.primary_key, PrimaryKey::Columns(_));
+                let tables = self.leaves.schema.tables.iter();
+                swept
+                    .extend(tables.filter(|(_, table)| keyed(table)).map(|(name, _)| name.clone()));
+            }
+        }
+        for (name, table) in &mut self.leaves.schema.tables {
+            if chain.soft_delete.contains(name) || swept.contains(name) {
+                table.soft_deletes = true;
+                if let Some(batch) = self.tables.get_mut(name) {
+                    batch.set_soft_deletes();
+                }
+            }
+            if swept.contains(name) {
+                self.sweeps.insert(name.clone(), started_at);
+            }
+        }
+    }
+}
+
+fn scan<'t>(
+    text: &'t str,
+    records: &Records,
+    table: &Table,
+    run: &Run,
+    wanted: &dyn Fn(&str) -> bool,
+) -> PageColumns<'t> {
+    let naming = run.options.naming;
+    let strings = |source: &str| {
+        let PrimaryKey::Columns(keys) = &table.primary_key else {
+            return run.options.string_inference;
+        };
+        let name = match table.columns.iter().find(|column| column.source == source) {
+            Some(column) => column.name.clone(),
+            None => naming::column_name(source, naming),
+        };
+        // Keys keep their text (Dec-55, F-186).
+        if keys.contains(&name) { StringInference::None } else { run.options.string_inference }
+    };
+    let known =
+        table.columns.iter().map(|column| column.source.as_str()).filter(|source| wanted(source));
+    let reading = Reading { known: known.collect(), strings: &strings, wanted };
+    let rows = usize::try_from(records.rows()).expect("the rows of a page fit memory");
+    let non_finite = records.has_non_finite() && !run.options.lenient_numbers;
+    columns::scan(text, rows, non_finite, &reading)
+}
+
+/// The first row, from 1, that has no value for a key column.
+fn missing_key(
+    key: &str,
+    table: &Table,
+    page: &PageColumns<'_>,
+    places: &[Option<usize>],
+) -> Option<u64> {
+    let index = table.columns.iter().position(|column| column.name == key);
+    match index.and_then(|index| places[index]) {
+        None => Some(1),
+        Some(place) => {
+            let null =
+                |cell: &columns::Cell| matches!(cell.value, CellValue::Null | CellValue::NonFinite);
+            page.columns[place].cells.iter().position(null).map(|row| row as u64 + 1)
+        }
+    }
+}
+
+/// A source name as it may stand in a message.
+fn shorten(name: &str) -> String {
+    format!("{name:.80}")
+}
+
+#[cfg(test)]
+mod tests;
