@@ -43,14 +43,6 @@ impl Cargo {
         program::read(&mut self.plain_command(&["nextest", "--version"])).is_ok()
     }
 
-    /// The folder of the prebuilt library, for what cannot carry an rpath.
-    pub(crate) fn library_folder(&self) -> Option<&Path> {
-        match &self.duckdb {
-            DuckDb::Prebuilt { folder, .. } => Some(folder),
-            DuckDb::Bundled { .. } => None,
-        }
-    }
-
     /// Where cargo puts what it builds.
     pub(crate) fn target_folder(&self) -> PathBuf {
         let chosen = self.target_folder.clone();

@@ -2,6 +2,7 @@
 
 use crate::cache;
 use crate::cargo::Cargo;
+use crate::duckdb::DuckDb;
 use crate::node::{self, NodeTier};
 use crate::phases::Phases;
 use crate::program;
@@ -27,7 +28,7 @@ pub(crate) fn build() -> Result<(), String> {
     let cargo = Cargo::set_up()?;
     program::run(&mut cargo.command(&["build", "--release", "--package", "cli"]))?;
     println!("built {}", cargo.target_folder().join("release/hasmore").display());
-    if cargo.library_folder().is_some() {
+    if let DuckDb::Prebuilt { .. } = cargo.duckdb {
         println!(
             "It needs the DuckDB library where it is now; `cargo build --release` makes one that needs nothing."
         );
@@ -115,12 +116,7 @@ fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<(), String> {
         return Ok(());
     }
     phases.step("documentation tests", || {
-        let mut doc = cargo.command(&["test", "--workspace", "--doc"]);
-        if let Some(folder) = cargo.library_folder() {
-            // These are linked by rustdoc, which leaves out the rpath.
-            doc.env("LD_LIBRARY_PATH", folder).env("DYLD_LIBRARY_PATH", folder);
-        }
-        program::run(&mut doc)
+        program::run(&mut cargo.command(&["test", "--workspace", "--doc"]))
     })
 }
 
