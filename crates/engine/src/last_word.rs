@@ -1,7 +1,7 @@
 //! The last word on each key of a batch: which upserts still count, and which keys end deleted.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow_row::{RowConverter, Rows, SortField};
@@ -88,9 +88,7 @@ impl LastWord {
         verdicts.reserve(chunks[chunk].num_rows(), |verdict| verdict.hash);
         for row in 0..chunks[chunk].num_rows() {
             let key = chunks[chunk].row(row);
-            let mut state = hasher.build_hasher();
-            key.as_ref().hash(&mut state);
-            let hash = state.finish();
+            let hash = hasher.hash_one(key.as_ref());
             let same = |verdict: &Verdict| chunks[verdict.key.0].row(verdict.key.1) == key;
             let new = || Verdict { key: (chunk, row), hash, upsert: None, delete: None };
             let mut entry = verdicts.entry(hash, same, |verdict| verdict.hash).or_insert_with(new);

@@ -8,6 +8,7 @@ mod batch;
 mod columns;
 mod destination;
 mod event;
+mod evolution;
 mod guard;
 mod landing;
 mod last_word;

@@ -46,7 +46,7 @@ pub(crate) fn free_name(name: String, taken: &BTreeSet<String>) -> String {
     if !taken.contains(&name.to_lowercase()) {
         return name;
     }
-    (2_u64..)
+    (2..=u64::MAX)
         .map(|number| {
             let suffix = format!("_{number}");
             let mut kept = name.len().min(NAME_BYTES_MAX - suffix.len());
@@ -99,8 +99,8 @@ fn fit(name: String) -> String {
     while !name.is_char_boundary(kept) {
         kept -= 1;
     }
-    let hex: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}_{hex}", &name[..kept])
+    let [a, b, c, d, ..] = *digest else { unreachable!("a SHA-256 has 32 bytes") };
+    format!("{}_{a:02x}{b:02x}{c:02x}{d:02x}", &name[..kept])
 }
 
 #[cfg(test)]

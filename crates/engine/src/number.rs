@@ -113,6 +113,9 @@ pub(crate) fn decimal_text(value: i128, scale: u8) -> String {
     }
 }
 
+/// An exponent beyond this is beyond every type; the literal then stays text.
+const FAR: i64 = 1_000_000;
+
 /// A literal as sign, significant digits and magnitude: `±0.DIGITS × 10^magnitude`.
 struct Decimal {
     negative: bool,
@@ -129,8 +132,6 @@ impl Decimal {
         };
         let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        // An exponent beyond this is beyond every type; the literal then stays text.
-        const FAR: i64 = 1_000_000;
         let exponent =
             exponent.parse::<i64>().unwrap_or(if exponent.starts_with('-') { -FAR } else { FAR });
         let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).collect();
@@ -200,6 +201,7 @@ impl Decimal {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "the very same number must come back")]
 mod tests {
     use proptest::prelude::*;
 

@@ -1,50 +1,29 @@
 //! A response becomes a batch: names, keys, types and columns, against what the destination holds.
 
+mod error;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, TimestampMicrosecondArray, new_null_array};
+pub use error::PlanError;
 use protocol::{Records, Response, State, TableName, Warning};
 
 use crate::arrays;
-use crate::columns::{self, CellValue, PageColumn, PageColumns, Reading};
+use crate::columns::{self, CellValue, PageColumns, Reading};
+use crate::evolution::Evolution;
 use crate::naming;
 use crate::position::Chain;
 use crate::row_hash;
 use crate::run::{DeleteMode, Keyless, Run, SoftDeleteTiming, StringInference};
-use crate::schema::{Column, Evidence, PrimaryKey, Schema, Table};
+use crate::schema::{Column, PrimaryKey, Schema, Table};
 use crate::table_batch::TableBatch;
 use crate::time::Timestamp;
 use crate::value::ColumnType;
 use crate::{Batch, Position};
 
-/// Why a page cannot be placed. Nothing of the page is written (Dec-29).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    #[error("table {table}, row {row}: no value for key column {column}")]
-    NullPrimaryKey { table: String, row: u64, column: String },
-    #[error(
-        "table {table}: {} to delete, but the table has no declared primary key",
-        if *row == 0 { "rows are".to_owned() } else { format!("row {row} of delete lacks key column {column} and is") }
-    )]
-    DeleteWithoutPrimaryKey { table: String, row: u64, column: String },
-    #[error("table {table}: its primary key is {known}, and the function now declares {declared}")]
-    PrimaryKeyChanged { table: String, known: String, declared: String },
-    #[error("table {table}, row {row}, column {column}: NaN or Infinity is not JSON")]
-    NonFiniteNumber { table: String, row: u64, column: String },
-}
-
-impl PlanError {
-    /// The reference's stable code for this error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            PlanError::NullPrimaryKey { .. } => "null_primary_key",
-            PlanError::DeleteWithoutPrimaryKey { .. } => "delete_without_primary_key",
-            PlanError::PrimaryKeyChanged { .. } => "primary_key_changed",
-            PlanError::NonFiniteNumber { .. } => "non_finite_number",
-        }
-    }
-}
+/// Columns of a table. Data used as names (an id as a key of each row) would otherwise fill memory.
+const COLUMNS_MAX: usize = 5000;
 
 impl Batch {
     /// Types a response against what the destination holds.
@@ -210,7 +189,7 @@ impl<'a> Planner<'a> {
             return Ok(());
         }
         let name = self.table_name(source);
-        let text = self.checked_text(records, &name)?;
+        let text = self.checked_text(records, &name);
         self.ensure_table(&name, source);
         let mut table = self.leaves.schema.tables.remove(&name).expect("the table was ensured");
         let page = scan(&text, records, &table, self.run, &|_| true);
@@ -226,7 +205,10 @@ impl<'a> Planner<'a> {
         page: &PageColumns<'_>,
     ) -> Result<(), PlanError> {
         self.refuse_non_finite(name, page)?;
-        let places = self.evolve(name, table, page);
+        let places = self.evolution(name).evolve(table, page);
+        if table.columns.len() > COLUMNS_MAX {
+            return Err(PlanError::TooManyColumns { table: name.to_owned(), max: COLUMNS_MAX });
+        }
         if let PrimaryKey::Columns(keys) = &table.primary_key {
             for key in keys {
                 if let Some(row) = missing_key(key, table, page, &places) {
@@ -245,6 +227,16 @@ impl<'a> Planner<'a> {
         arrays.extend(self.system_arrays(name, table, page, &places));
         self.table_batch(name, table).upsert(arrays);
         Ok(())
+    }
+
+    fn evolution<'b>(&'b mut self, table: &'b str) -> Evolution<'b> {
+        Evolution {
+            table,
+            naming: self.run.options.naming,
+            sync_id: &self.run.sync_id,
+            page: self.leaves.pages,
+            warnings: &mut self.warnings,
+        }
     }
 
     /// The batch of a table; it is made, or grown to what the table has become.
@@ -291,21 +283,17 @@ impl<'a> Planner<'a> {
     }
 
     /// The rows' text, where every number is one; `lenient_numbers` makes it so (Dec-62).
-    fn checked_text<'r>(
-        &mut self,
-        records: &'r Records,
-        name: &str,
-    ) -> Result<std::borrow::Cow<'r, str>, PlanError> {
+    fn checked_text<'r>(&mut self, records: &'r Records, name: &str) -> std::borrow::Cow<'r, str> {
         let text = std::str::from_utf8(records.as_json()).expect("a response is UTF-8");
         if !records.has_non_finite() || !self.run.options.lenient_numbers {
-            return Ok(text.into());
+            return text.into();
         }
         let (text, count) = columns::null_non_finite(text);
         self.warn(
             "non_finite_number",
             format!("table {name}: {count} values NaN or Infinity became NULL"),
         );
-        Ok(text.into())
+        text.into()
     }
 
     fn refuse_non_finite(&self, name: &str, page: &PageColumns<'_>) -> Result<(), PlanError> {
@@ -330,88 +318,6 @@ impl<'a> Planner<'a> {
                 column: shorten(&column),
             }),
             None => Ok(()),
-        }
-    }
-
-    /// Grows the table to cover the page; answers, for each column of the table, its place on the page.
-    fn evolve(
-        &mut self,
-        name: &str,
-        table: &mut Table,
-        page: &PageColumns<'_>,
-    ) -> Vec<Option<usize>> {
-        let mut places: Vec<Option<usize>> = vec![None; table.columns.len()];
-        for (place, seen) in page.columns.iter().enumerate() {
-            if seen.repeated {
-                self.warn(
-                    "duplicate_key",
-                    format!(
-                        "table {name}: a row names column {:.80} twice; the last one counts",
-                        seen.source
-                    ),
-                );
-            }
-            if let Some(index) = table.columns.iter().position(|known| known.source == seen.source)
-            {
-                places[index] = Some(place);
-                self.grow(&mut table.columns[index], seen);
-            } else if let Some(mut column) = self.new_column(name, table, seen) {
-                self.grow(&mut column, seen);
-                table.columns.push(column);
-                places.push(Some(place));
-            }
-        }
-        places
-    }
-
-    /// A column that is not known yet: none for one that is reserved (Dec-44) or has only nulls (F-160).
-    fn new_column(&mut self, name: &str, table: &Table, seen: &PageColumn) -> Option<Column> {
-        let wanted = naming::column_name(&seen.source, self.run.options.naming);
-        if naming::is_reserved(&wanted) {
-            self.warn(
-                "reserved_column",
-                format!(
-                    "table {name}: column {:.80} has a name that is ours; it is left out",
-                    seen.source
-                ),
-            );
-            return None;
-        }
-        seen.shape.column_type()?;
-        let taken: BTreeSet<String> =
-            table.columns.iter().map(|column| column.name.to_lowercase()).collect();
-        let free = naming::free_name(wanted.clone(), &taken);
-        if free != wanted {
-            self.warn(
-                "columns_renamed",
-                format!(
-                    "table {name}: column {:.80} is kept as {free}, since {wanted} is taken",
-                    seen.source
-                ),
-            );
-        }
-        Some(Column {
-            name: free,
-            source: seen.source.clone(),
-            shape: crate::Shape::default(),
-            evidence: Vec::new(),
-        })
-    }
-
-    /// Joins what was seen into the column's shape, and keeps the sightings that changed its type.
-    fn grow(&self, column: &mut Column, seen: &PageColumn) {
-        for sighting in &seen.sightings {
-            let joined = column.shape.join(sighting.shape);
-            if joined.column_type() != column.shape.column_type() {
-                let new = sighting.shape.features.minus(column.shape.features);
-                column.evidence.push(Evidence {
-                    seen: if new.is_empty() { sighting.shape.features } else { new },
-                    sync_id: self.run.sync_id.clone(),
-                    page: self.leaves.pages,
-                    row: sighting.row as u64 + 1,
-                });
-            }
-            column.shape = joined;
         }
     }
 
@@ -481,14 +387,10 @@ impl<'a> Planner<'a> {
         let declared = self.leaves.declared_keys.get(&name);
         let key = known.as_ref().map(|table| &table.primary_key).or(declared);
         let Some(PrimaryKey::Columns(keys)) = key else {
-            return Err(PlanError::DeleteWithoutPrimaryKey {
-                table: name,
-                row: 0,
-                column: String::new(),
-            });
+            return Err(PlanError::DeleteWithoutPrimaryKey { table: name });
         };
         let keys = keys.clone();
-        let text = self.checked_text(records, &name)?;
+        let text = self.checked_text(records, &name);
         let naming = self.run.options.naming;
         // A table that does not exist yet holds no such row, but the keys must be there all the same.
         let exists = known.is_some();
@@ -505,10 +407,10 @@ impl<'a> Planner<'a> {
             };
         let page = scan(&text, records, &table, self.run, &is_key);
         self.refuse_non_finite(&name, &page)?;
-        let places = self.evolve_keys(&mut table, &keys, &page);
+        let places = self.evolution(&name).evolve_keys(&mut table, &keys, &page);
         for key in &keys {
             if let Some(row) = missing_key(key, &table, &page, &places) {
-                return Err(PlanError::DeleteWithoutPrimaryKey {
+                return Err(PlanError::DeleteWithoutKeyValue {
                     table: name,
                     row,
                     column: key.clone(),
@@ -530,46 +432,6 @@ impl<'a> Planner<'a> {
         self.table_batch(&name, &table).delete(arrays, mode);
         self.leaves.schema.tables.insert(name, table);
         Ok(())
-    }
-
-    /// As [`Planner::evolve`], for key columns alone: the other fields of a delete are not kept.
-    ///
-    /// A key may be spelled otherwise than in `insert` (`orderId`, `order_id`), so names decide (Dec-48).
-    fn evolve_keys(
-        &self,
-        table: &mut Table,
-        keys: &BTreeSet<String>,
-        page: &PageColumns<'_>,
-    ) -> Vec<Option<usize>> {
-        let naming = self.run.options.naming;
-        let mut places: Vec<Option<usize>> = vec![None; table.columns.len()];
-        for (place, seen) in page.columns.iter().enumerate() {
-            let by_source = table.columns.iter().position(|column| column.source == seen.source);
-            let name = naming::column_name(&seen.source, naming);
-            let index =
-                by_source.or_else(|| table.columns.iter().position(|column| column.name == name));
-            match index {
-                Some(index) if keys.contains(&table.columns[index].name) => {
-                    if places[index].is_none() || seen.shape.column_type().is_some() {
-                        places[index] = Some(place);
-                        self.grow(&mut table.columns[index], seen);
-                    }
-                }
-                None if keys.contains(&name) && seen.shape.column_type().is_some() => {
-                    let mut column = Column {
-                        name,
-                        source: seen.source.clone(),
-                        shape: crate::Shape::default(),
-                        evidence: Vec::new(),
-                    };
-                    self.grow(&mut column, seen);
-                    table.columns.push(column);
-                    places.push(Some(place));
-                }
-                _ => {}
-            }
-        }
-        places
     }
 
     /// Gathers the tables to sweep, and sweeps them when the sync ends or the user wants it at once

@@ -95,6 +95,7 @@ fn time_of_day(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// Minutes east of UTC; `Some(None)` where there is no zone, `None` where it is none.
+#[allow(clippy::option_option, reason = "no zone, and no zone that can be read")]
 fn zone_minutes(text: &[u8]) -> Option<Option<i64>> {
     let (sign, digits) = match text {
         [] => return Some(None),

@@ -89,7 +89,7 @@ fn texts(array: &ArrayRef, from: ColumnType, write: impl Fn(&str, &mut String)) 
         out.clear();
         match from {
             ColumnType::String | ColumnType::Json => {
-                write(array.as_string::<i32>().value(row), &mut out)
+                write(array.as_string::<i32>().value(row), &mut out);
             }
             _ => write(&text_of(array, row, from), &mut out),
         }

@@ -1,0 +1,31 @@
+/// Why a page cannot be placed. Nothing of the page is written (Dec-29).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    #[error("table {table}, row {row}: no value for key column {column}")]
+    NullPrimaryKey { table: String, row: u64, column: String },
+    #[error("table {table}: there are rows to delete, but the table has no declared primary key")]
+    DeleteWithoutPrimaryKey { table: String },
+    #[error("table {table}, row {row} of delete: no value for key column {column}")]
+    DeleteWithoutKeyValue { table: String, row: u64, column: String },
+    #[error("table {table}: its primary key is {known}, and the function now declares {declared}")]
+    PrimaryKeyChanged { table: String, known: String, declared: String },
+    #[error("table {table}: its rows have more than {max} columns")]
+    TooManyColumns { table: String, max: usize },
+    #[error("table {table}, row {row}, column {column}: NaN or Infinity is not JSON")]
+    NonFiniteNumber { table: String, row: u64, column: String },
+}
+
+impl PlanError {
+    /// The reference's stable code for this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            PlanError::NullPrimaryKey { .. } => "null_primary_key",
+            PlanError::DeleteWithoutPrimaryKey { .. } | PlanError::DeleteWithoutKeyValue { .. } => {
+                "delete_without_primary_key"
+            }
+            PlanError::PrimaryKeyChanged { .. } => "primary_key_changed",
+            PlanError::NonFiniteNumber { .. } => "non_finite_number",
+            PlanError::TooManyColumns { .. } => "too_many_columns",
+        }
+    }
+}
