@@ -1,13 +1,13 @@
 //! What one program cost: CPU seconds of it and its children, wall time, peak memory.
 
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
@@ -57,21 +57,29 @@ pub fn stopwatch(log: &Path, command: &[OsString]) -> io::Result<()> {
         return Err(io::Error::other(status.to_string()));
     }
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let cpu_microseconds = [usage.user_time(), usage.system_time()]
-        .map(|time| time.num_microseconds())
-        .iter()
-        .sum::<i64>();
+    let cpu_seconds = cpu_seconds_of(&usage);
     // Kilobytes on Linux, bytes on macOS.
     let peak_kilobytes =
         if cfg!(target_os = "macos") { usage.max_rss() / 1_024 } else { usage.max_rss() };
-    println!("{cpu_microseconds} {wall_seconds} {peak_kilobytes}");
+    println!("{cpu_seconds} {wall_seconds} {peak_kilobytes}");
     Ok(())
+}
+
+/// The CPU seconds that this process has used so far.
+pub fn cpu_seconds() -> io::Result<f64> {
+    Ok(cpu_seconds_of(&getrusage(UsageWho::RUSAGE_SELF)?))
+}
+
+fn cpu_seconds_of(usage: &Usage) -> f64 {
+    let microseconds =
+        usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Duration::from_micros(microseconds.unsigned_abs()).as_secs_f64()
 }
 
 fn parse(printed: &str) -> Option<Cost> {
     let mut numbers = printed.split_whitespace().map(str::parse::<f64>);
     Some(Cost {
-        cpu_seconds: numbers.next()?.ok()? / 1e6,
+        cpu_seconds: numbers.next()?.ok()?,
         wall_seconds: numbers.next()?.ok()?,
         peak_megabytes: numbers.next()?.ok()? / 1_024.0,
     })
@@ -83,7 +91,7 @@ mod tests {
 
     #[test]
     fn three_numbers_are_a_cost() {
-        let cost = parse("1500000 2.5 204800\n").expect("these are three numbers");
+        let cost = parse("1.5 2.5 204800\n").expect("these are three numbers");
         assert_eq!(cost, Cost { cpu_seconds: 1.5, wall_seconds: 2.5, peak_megabytes: 200.0 });
         assert_eq!(parse("1 2"), None);
         assert_eq!(parse("1 2 many"), None);

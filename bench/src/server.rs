@@ -102,7 +102,8 @@ async fn respond(
     Ok(response)
 }
 
-fn page(rows: &Rows, round: u64, position: usize, page_rows: usize, visible: usize) -> String {
+/// One answer: the rows after `position`, of those that are `visible`.
+pub fn page(rows: &Rows, round: u64, position: usize, page_rows: usize, visible: usize) -> String {
     let first = position.min(visible);
     let end = visible.min(first + page_rows);
     format!(
