@@ -56,7 +56,9 @@ fn options(arguments: &[OsString]) -> Result<cases::Options, String> {
     let (Some(hasmore), Some(python)) = (hasmore, python) else {
         return Err(USAGE.to_owned());
     };
-    Ok(cases::Options { quick, hasmore, python })
+    // Not resolved: a virtual environment's interpreter is a link that must stay one.
+    let absolute = |path| std::path::absolute(path).map_err(|error| error.to_string());
+    Ok(cases::Options { quick, hasmore: absolute(hasmore)?, python: absolute(python)? })
 }
 
 /// Two programs that share a core's caches each take more CPU seconds than one alone.

@@ -22,7 +22,10 @@ pub struct Cost {
 /// alone, and a peak cannot be an inheritance from a large parent.
 pub fn measure(command: &[OsString], log: &Path) -> Result<Cost, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let folder = log.parent().ok_or("the log lies in no folder")?;
     let output = Command::new(this)
+        // A configuration file where the benchmark was started is none of its business.
+        .current_dir(folder)
         .arg("measure")
         .arg(log)
         .args(command)
