@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow_array::builder::BooleanBuilder;
+use arrow_array::builder::{BooleanBuilder, StringBuilder};
 use arrow_array::{
-    ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, TimestampMicrosecondArray,
 };
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use protocol::json;
 
 use crate::columns::{Cell, CellValue};
@@ -129,22 +128,15 @@ fn values<T: Copy + Default + arrow_buffer::ArrowNativeType>(
 /// Texts laid end to end; a cell without value is null.
 fn strings<'t>(cells: &[Cell], text: &'t str, read: impl Fn(Cell) -> Cow<'t, str>) -> ArrayRef {
     let length: usize = cells.iter().map(|cell| (cell.end - cell.start) as usize).sum();
-    let mut bytes: Vec<u8> = Vec::with_capacity(length.min(text.len()));
-    let mut offsets: Vec<i32> = Vec::with_capacity(cells.len() + 1);
-    offsets.push(0);
-    let mut missing = 0_usize;
+    let mut builder = StringBuilder::with_capacity(cells.len(), length.min(text.len()));
     for cell in cells {
         if has_value(*cell) {
-            bytes.extend_from_slice(read(*cell).as_bytes());
+            builder.append_value(read(*cell));
         } else {
-            missing += 1;
+            builder.append_null();
         }
-        offsets.push(i32::try_from(bytes.len()).expect("a column of a page is smaller than 2 GiB"));
     }
-    let nulls = (missing > 0).then(|| {
-        NullBuffer::new(BooleanBuffer::collect_bool(cells.len(), |row| has_value(cells[row])))
-    });
-    Arc::new(StringArray::new(OffsetBuffer::new(offsets.into()), Buffer::from_vec(bytes), nulls))
+    Arc::new(builder.finish())
 }
 
 fn has_value(cell: Cell) -> bool {
@@ -181,7 +173,8 @@ fn json_text(cell: Cell, text: &str) -> Cow<'_, str> {
 /// An object or array as it was written, but for lone surrogates.
 pub(crate) fn nested_text(nested: &str) -> Cow<'_, str> {
     // Surrogates are written `\ud8..` to `\udf..`; few texts hold any.
-    if !nested.contains("\\ud") && !nested.contains("\\uD") {
+    let escapes = memchr::memchr(b'\\', nested.as_bytes()).is_some();
+    if !escapes || !nested.contains("\\ud") && !nested.contains("\\uD") {
         return Cow::Borrowed(nested);
     }
     let bytes = nested.as_bytes();

@@ -244,7 +244,7 @@ pub fn value_end(valid: &[u8], mut at: usize) -> usize {
 pub fn unescape(literal: &str) -> String {
     let mut rest = &literal[1..literal.len() - 1];
     let mut text = String::with_capacity(rest.len());
-    while let Some(slash) = rest.find('\\') {
+    while let Some(slash) = memchr::memchr(b'\\', rest.as_bytes()) {
         text.push_str(&rest[..slash]);
         let escape = rest.as_bytes()[slash + 1];
         rest = &rest[slash + 2..];

@@ -54,7 +54,7 @@ impl Response {
     /// function reports that it failed.
     pub fn from_json(body: Bytes, request: &Request) -> Result<Response, FunctionError> {
         let body_bytes = body.len() as u64;
-        let text = std::str::from_utf8(&body).map_err(|error| {
+        let text = simdutf8::compat::from_utf8(&body).map_err(|error| {
             not_json(&body, request, &format!("it is not UTF-8 from byte {}", error.valid_up_to()))
         })?;
         let text = text.trim_start_matches('\u{feff}').trim_matches(json::is_whitespace_char);
