@@ -34,6 +34,7 @@ impl Batch {
     /// When a row cannot be placed; the page then changes nothing.
     pub fn plan(response: Response, position: &Position, run: &Run) -> Result<Batch, PlanError> {
         let mut planner = Planner::new(position, run);
+        planner.keep_naming(position)?;
         planner.warnings = response.warnings;
         planner.declare_keys(&response.schema)?;
         for (source, records) in &response.insert {
@@ -141,6 +142,20 @@ impl<'a> Planner<'a> {
         let synced_at = leaves.synced_at;
         leaves.state = state;
         Batch { after, before, leaves, tables, sweeps, synced_at, warnings, pages: 1, wire_bytes }
+    }
+
+    /// Names are chosen before the first row and kept for good: others would double every table.
+    fn keep_naming(&mut self, position: &Position) -> Result<(), PlanError> {
+        let naming = self.run.options.naming;
+        match position.naming {
+            Some(known) if known != naming && !position.schema.tables.is_empty() => {
+                Err(PlanError::NamingChanged { known })
+            }
+            _ => {
+                self.leaves.naming = Some(naming);
+                Ok(())
+            }
+        }
     }
 
     fn table_name(&self, source: &TableName) -> String {

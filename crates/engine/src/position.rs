@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{State, SyncId};
 
+use crate::run::Naming;
 use crate::schema::{PrimaryKey, Schema};
 use crate::time::Timestamp;
 
@@ -25,6 +26,8 @@ pub struct Position {
     pub(crate) synced_at: Timestamp,
     /// Pages of the sync that committed last.
     pub(crate) pages: u64,
+    /// How its names were made; `None` before the first page.
+    pub(crate) naming: Option<Naming>,
     /// Keys declared for tables that have had no row yet.
     pub(crate) declared_keys: BTreeMap<String, PrimaryKey>,
 }

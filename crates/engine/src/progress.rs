@@ -42,9 +42,6 @@ impl<'a, E: FnMut(SyncEvent<'_>) + Send> Progress<'a, E> {
     pub(crate) fn called(&mut self, page: u64, response: &Response, took: Duration) {
         let (rows, bytes, has_more) = (response.rows(), response.body_bytes, response.has_more);
         (self.on_event)(SyncEvent::Called { page, rows, bytes, has_more, took });
-        if has_more {
-            self.calling(page + 1);
-        }
     }
 
     pub(crate) fn warned(&mut self, warning: &Warning) {

@@ -55,13 +55,23 @@ pub enum StringInference {
 }
 
 /// How source names become names in the destination (section 5.3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Naming {
     /// Lower case with underscores, by Fivetran's rules.
     #[default]
     Fivetran,
     /// As they come (F-151).
     Source,
+}
+
+impl std::fmt::Display for Naming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Naming::Fivetran => "fivetran",
+            Naming::Source => "source",
+        })
+    }
 }
 
 /// The key of a table that declares none (Dec-42).

@@ -58,6 +58,9 @@ async fn pull(
         progress.called(page, &response, took);
         let next = guard.judge(page, landing.state(), &response, progress)?;
         let state = response.state.clone();
+        if next == Next::Call {
+            progress.calling(page + 1);
+        }
         let settle = async {
             landing.add(page, response, run, progress)?;
             if landing.is_full(run, progress.now(), took) {

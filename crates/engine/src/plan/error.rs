@@ -1,3 +1,5 @@
+use crate::run::Naming;
+
 /// Why a page cannot be placed. Nothing of the page is written (Dec-29).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -9,6 +11,8 @@ pub enum PlanError {
     DeleteWithoutKeyValue { table: String, row: u64, column: String },
     #[error("table {table}: its primary key is {known}, and the function now declares {declared}")]
     PrimaryKeyChanged { table: String, known: String, declared: String },
+    #[error("its tables were made with naming {known}, which cannot be changed afterwards")]
+    NamingChanged { known: Naming },
     #[error("table {table}: its rows have more than {max} columns")]
     TooManyColumns { table: String, max: usize },
     #[error("table {table}, row {row}, column {column}: NaN or Infinity is not JSON")]
@@ -25,6 +29,7 @@ impl PlanError {
             }
             PlanError::PrimaryKeyChanged { .. } => "primary_key_changed",
             PlanError::NonFiniteNumber { .. } => "non_finite_number",
+            PlanError::NamingChanged { .. } => "naming_changed",
             PlanError::TooManyColumns { .. } => "too_many_columns",
         }
     }

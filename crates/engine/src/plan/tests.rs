@@ -600,3 +600,13 @@ fn set_state_and_resync_are_batches_without_rows() {
         [crate::Sweep { table: "t".into(), before: next.synced_at() }]
     );
 }
+
+#[test]
+fn f_151_naming_is_chosen_once() {
+    let first = plan(&rows(r#"[{"id":1}]"#, ""), &Position::default(), &run()).expect("a batch");
+    let mut other = run();
+    other.options.naming = Naming::Source;
+    let error =
+        plan(&rows(r#"[{"id":1}]"#, ""), first.leaves(), &other).expect_err("names are kept");
+    assert_eq!(error.code(), "naming_changed");
+}

@@ -6,6 +6,7 @@ use protocol::{State, SyncId};
 use serde::{Deserialize, Serialize};
 
 use super::{Chain, Position};
+use crate::run::Naming;
 use crate::schema::{Column, Evidence, PrimaryKey, Schema, Table};
 use crate::shape::Shape;
 use crate::time::Timestamp;
@@ -35,6 +36,8 @@ struct StoredPosition {
     synced_at: Timestamp,
     #[serde(default)]
     pages: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    naming: Option<Naming>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     declared_keys: BTreeMap<String, StoredKey>,
     tables: BTreeMap<String, StoredTable>,
@@ -90,6 +93,7 @@ impl Position {
             next_index: self.next_index.clone(),
             synced_at: self.synced_at,
             pages: self.pages,
+            naming: self.naming,
             declared_keys: self
                 .declared_keys
                 .iter()
@@ -135,6 +139,7 @@ impl Position {
             next_index: stored.next_index,
             synced_at: stored.synced_at,
             pages: stored.pages,
+            naming: stored.naming,
             declared_keys: stored
                 .declared_keys
                 .into_iter()
