@@ -93,8 +93,8 @@ fn missing_programs() -> Vec<&'static str> {
 }
 
 fn needs(packages: &[&str]) -> String {
-    let verb = if packages.len() == 1 { "is" } else { "are" };
-    format!("{} {verb} missing; install to run it", packages.join(", "))
+    let (verb, object) = if packages.len() == 1 { ("is", "it") } else { ("are", "them") };
+    format!("{} {verb} missing; install {object} to run this tier", packages.join(", "))
 }
 
 /// A failure shows in what is still missing afterwards.
