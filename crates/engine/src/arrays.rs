@@ -182,8 +182,8 @@ pub(crate) fn nested_text(nested: &str) -> Cow<'_, str> {
     let (mut at, mut copied) = (0, 0);
     while let Some(quote) = memchr::memchr(b'"', &bytes[at..]) {
         let start = at + quote;
-        let (end, escaped) = json::string_end(bytes, start);
-        if escaped {
+        let (end, has_escape) = json::string_end(bytes, start);
+        if has_escape {
             out.push_str(&nested[copied..start]);
             json::quote(&json::unescape(&nested[start..end]), &mut out);
             copied = end;

@@ -225,6 +225,15 @@ impl<'a> Planner<'a> {
             return Err(PlanError::TooManyColumns { table: name.to_owned(), max: COLUMNS_MAX });
         }
         if let PrimaryKey::Columns(keys) = &table.primary_key {
+            for column in &table.columns {
+                let wanted = naming::column_name(&column.source, self.run.options.naming);
+                if column.name != wanted && keys.contains(&wanted) {
+                    return Err(PlanError::AmbiguousPrimaryKey {
+                        table: name.to_owned(),
+                        column: wanted,
+                    });
+                }
+            }
             for key in keys {
                 if let Some(row) = missing_key(key, table, page, &places) {
                     return Err(PlanError::NullPrimaryKey {

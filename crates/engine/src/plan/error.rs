@@ -13,6 +13,10 @@ pub enum PlanError {
     PrimaryKeyChanged { table: String, known: String, declared: String },
     #[error("its tables were made with naming {known}, which cannot be changed afterwards")]
     NamingChanged { known: Naming },
+    #[error(
+        "table {table}: key column {column} is named by two columns of the rows, which differ in case or signs only"
+    )]
+    AmbiguousPrimaryKey { table: String, column: String },
     #[error("table {table}: its rows have more than {max} columns")]
     TooManyColumns { table: String, max: usize },
     #[error("table {table}, row {row}, column {column}: NaN or Infinity is not JSON")]
@@ -30,6 +34,7 @@ impl PlanError {
             PlanError::PrimaryKeyChanged { .. } => "primary_key_changed",
             PlanError::NonFiniteNumber { .. } => "non_finite_number",
             PlanError::NamingChanged { .. } => "naming_changed",
+            PlanError::AmbiguousPrimaryKey { .. } => "ambiguous_primary_key",
             PlanError::TooManyColumns { .. } => "too_many_columns",
         }
     }

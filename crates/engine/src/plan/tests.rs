@@ -610,3 +610,22 @@ fn f_151_naming_is_chosen_once() {
         plan(&rows(r#"[{"id":1}]"#, ""), first.leaves(), &other).expect_err("names are kept");
     assert_eq!(error.code(), "naming_changed");
 }
+
+#[test]
+fn dec_51_a_key_that_two_columns_claim_is_an_error() {
+    check(&[&rows(r#"[{"aB":1,"a_b":2},{"aB":1,"a_b":3}]"#, r#""a_b""#)], expect![[r#"
+        ambiguous_primary_key: table t: key column a_b is named by two columns of the rows, which differ in case or signs only
+    "#]]);
+}
+
+#[test]
+fn a_negative_zero_is_the_key_zero() {
+    check(
+        &[&rows(r#"[{"id":0.5,"v":1},{"id":0.0,"v":2},{"id":-0.0,"v":3}]"#, r#""id""#)],
+        expect![[r#"
+            t (id): id double, v long
+            + 0.5 | 1
+            + 0 | 3
+        "#]],
+    );
+}
