@@ -14,3 +14,8 @@ pub(crate) fn reported(body: &Bytes, request: &Request) -> Option<Failure> {
         _ => None,
     }
 }
+
+/// Each line on a line of its own, set off from the sentence before.
+pub(crate) fn indented<'a>(lines: impl IntoIterator<Item = &'a String>) -> String {
+    lines.into_iter().fold(String::new(), |text, line| text + "\n  " + line)
+}

@@ -4,25 +4,49 @@
 //! what travels on it: no engine, no destination.
 //!
 //! - [`client`](HttpFunction): a Function at a URL
+//! - [`handler`](HandlerFunction): a user's Lambda handler file, run by AWS's own runtime client
+//! - [`command`](CommandFunction): any program, request on its input, response on its output
 //! - [`retry`](Retrying): a Function that tries again
 //! - [`cancel`](Cancellable): a Function that gives up when a stop is asked for
 //! - [`ahead`](Spawned): a Function that works while its caller is busy
 //! - [`http_server`](HttpServer): any Function as an HTTP endpoint
 
-mod ahead;
-mod body;
-mod cancel;
+// The functions.
 mod client;
-mod failure;
+mod command;
+mod handler;
+
+// The concerns around a call.
+mod ahead;
+mod cancel;
+mod retry;
+
+// The other end of the wire.
 mod http_server;
+
+// What a handler needs: its file, a runtime, a process and the API it works for.
+mod cache;
+mod handler_file;
+mod handler_process;
+mod lambda_api;
+mod node;
+mod python;
+
+// What several of them share.
+mod body;
+mod chance;
+mod failure;
 mod listener;
 mod log;
+mod output;
+mod process;
 mod redaction;
-mod retry;
 
 pub use ahead::Spawned;
 pub use cancel::Cancellable;
 pub use client::{HttpFunction, HttpOptions, SETUP_TEST_TIMEOUT};
+pub use command::{CommandFunction, CommandOptions};
+pub use handler::{HandlerFunction, HandlerOptions, LAMBDA_PAYLOAD_BYTES_MAX};
 pub use http_server::HttpServer;
 pub use log::{Log, LogLine, LogSource, no_log};
 pub use retry::{Chance, Retrying, Sleep};

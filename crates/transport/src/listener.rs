@@ -24,6 +24,9 @@ pub(crate) type HttpAnswer = hyper::Response<Full<Bytes>>;
 /// When the process has no file handles left, accepting again at once would only burn time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// AWS's client for Python sends a failure's trace in a header of up to 1 MiB.
+const HEAD_BYTES_MAX: usize = 2 << 20;
+
 impl Listener {
     /// Answers each request by `answer`; port 0 takes a free one.
     ///
@@ -74,6 +77,7 @@ where
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
+        .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(connection), service);
     let mut serving = std::pin::pin!(serving);
     // A connection that breaks is the client's to report.

@@ -1,9 +1,9 @@
-use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
 use std::time::Duration;
 
 use protocol::{Function, FunctionError, Request, Response};
 
+use crate::chance::fraction;
 use crate::log::{Log, LogLine};
 
 /// A Function that tries again with the same request when that can help (Dec-31).
@@ -37,7 +37,7 @@ impl<F> Retrying<F> {
             function,
             log,
             sleep: Box::new(|pause| Box::pin(tokio::time::sleep(pause))),
-            chance: Box::new(chance),
+            chance: Box::new(fraction),
         }
     }
 
@@ -86,11 +86,4 @@ impl<F: Function + Sync> Function for Retrying<F> {
             (self.sleep)(pause).await;
         }
     }
-}
-
-/// Not for secrets: the standard library seeds each of its hashers differently.
-fn chance() -> f64 {
-    let bits = RandomState::new().hash_one(0) >> 40;
-    let bits = u32::try_from(bits).expect("24 bits are left");
-    f64::from(bits) / f64::from(1 << 24)
 }

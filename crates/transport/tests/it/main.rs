@@ -1,9 +1,11 @@
 //! Every carrier against real sockets, real processes and the clouds' own runtime clients.
 
 mod client;
+mod command;
 mod fake;
 mod http_server;
 mod retry;
+mod world;
 mod wrappers;
 
 use protocol::{FunctionError, Request, Response, SyncId};

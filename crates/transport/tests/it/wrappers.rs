@@ -7,6 +7,7 @@ use tokio::sync::{Notify, watch};
 use transport::{Cancellable, Spawned};
 
 use crate::request;
+use crate::world::eventually;
 
 /// Counts how many calls began, ended by an answer and ended by being dropped.
 #[derive(Default)]
@@ -40,16 +41,6 @@ impl Function for Owned {
     async fn call(&self, request: &Request) -> Result<Response, FunctionError> {
         (&*self.0).call(request).await
     }
-}
-
-async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..500 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("not within five seconds: {what}");
 }
 
 #[tokio::test]
