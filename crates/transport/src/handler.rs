@@ -159,23 +159,27 @@ impl Function for HandlerFunction {
         }
         let mut slot = self.process.lock().await;
         self.output.begin(&request.secrets);
-        // Outside of its place while it works: a call that is given up leaves no half-read answer
-        // behind, since dropping the process ends it.
-        let process = match slot.take() {
-            Some(process) if process.is_running() => process,
-            _ => self.start().await?,
-        };
         let after = self.timeout(request);
         let deadline = after.checked_sub(DEADLINE_MARGIN).filter(|left| *left >= DEADLINE_MARGIN);
-        let invoked = process.invoke(event, deadline.unwrap_or(after), request);
-        match tokio::time::timeout(after, invoked).await {
-            Ok(answer) => {
-                if !matches!(answer, Err(FunctionError::Refused { .. })) {
-                    *slot = Some(process);
-                }
-                answer
+        loop {
+            // Outside of its place while it works: a call that is given up leaves no half-read
+            // answer behind, since dropping the process ends it.
+            let warm = slot.take().filter(HandlerProcess::is_running);
+            let was_warm = warm.is_some();
+            let process = match warm {
+                Some(process) => process,
+                None => self.start().await?,
+            };
+            let invoked = process.invoke(event.clone(), deadline.unwrap_or(after), request);
+            let Ok(answer) = tokio::time::timeout(after, invoked).await else {
+                return Err(FunctionError::TimedOut { after });
+            };
+            if was_warm && process.left_it_unread() {
+                // It died of the call before, a moment after its answer.
+                continue;
             }
-            Err(_) => Err(FunctionError::TimedOut { after }),
+            *slot = Some(process);
+            return answer;
         }
     }
 }

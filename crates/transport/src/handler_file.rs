@@ -43,6 +43,13 @@ impl HandlerFile {
             Some((directory, _)) => task_root.join(directory),
             None => task_root.clone(),
         };
+        if directory.join(name).is_file() {
+            return Err(FunctionError::Refused {
+                code: "handler_not_found",
+                message: format!("handler {spec} names a file and no function in it"),
+                hint: format!("leave the file's ending out and {EXAMPLE}"),
+            });
+        }
         let looked_for = candidates(&directory, name);
         let found: Vec<_> = looked_for.iter().filter(|(_, file)| file.is_file()).collect();
         let Some(&&(language, ref file)) = found.first() else {
@@ -57,9 +64,13 @@ impl HandlerFile {
         }
         // The process runs in the task root, so a relative path would not survive.
         let task_root = std::path::absolute(&task_root).unwrap_or(task_root);
+        let task_root = task_root.components().collect();
         Ok(HandlerFile { task_root, handler: handler.to_owned(), language })
     }
 }
+
+const EXAMPLE: &str =
+    "name the function after a dot, for example orders/lambda_function.lambda_handler";
 
 /// Every file that the name may mean, by the rules of the two runtime clients: Python's takes the
 /// function after the last dot, Node's after the first.
@@ -93,14 +104,13 @@ fn not_found(
     looked_for: &[(Language, PathBuf)],
 ) -> FunctionError {
     let module = name.split('.').next().unwrap_or_default();
-    let hint = if !name.contains('.') || looked_for.is_empty() {
-        "name the file without its ending, a dot and the function, for example orders/lambda_function.lambda_handler"
-    } else if directory.join(name).is_file() {
-        "leave the file's ending out and name the function after a dot, for example orders/lambda_function.lambda_handler"
+    let hint = if looked_for.is_empty() {
+        format!("name the file without its ending, then {EXAMPLE}")
     } else if directory.join(format!("{module}.ts")).is_file() {
-        "that is TypeScript; compile it first and name the JavaScript file"
+        "that is TypeScript; compile it first and name the JavaScript file".to_owned()
     } else {
         "check the path; it starts at the folder of the configuration, or where the command runs"
+            .to_owned()
     };
     let looked_for: Vec<_> =
         looked_for.iter().map(|(_, file)| file.display().to_string()).collect();
@@ -110,6 +120,6 @@ fn not_found(
             "there is no handler {spec}; looked for {}",
             if looked_for.is_empty() { "nothing".to_owned() } else { looked_for.join(", ") }
         ),
-        hint: hint.into(),
+        hint,
     }
 }

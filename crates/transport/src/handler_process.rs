@@ -102,6 +102,11 @@ impl HandlerProcess {
         }
     }
 
+    /// Whether it ended before it took the last event: another process can take it.
+    pub(crate) fn left_it_unread(&self) -> bool {
+        !self.is_running() && self.api.is_unread()
+    }
+
     /// Ends the process and waits until it is gone.
     pub(crate) async fn close(self) {
         self.process.kill();
@@ -133,7 +138,10 @@ impl HandlerProcess {
 
     /// The handler's file could not be loaded: the same again would fail the same way.
     fn init_failed(&self, failure: Failure) -> FunctionError {
-        let text = format!("{failure}{}", indented(&failure.stack_trace));
+        let text = failure.to_string();
+        // Node's traces begin with the message.
+        let trace = failure.stack_trace.iter().skip_while(|line| text.contains(line.as_str()));
+        let text = format!("{text}{}", indented(trace));
         let lost = ["No module named", "Cannot find module", "Cannot find package"];
         let hint = match self.language {
             _ if !lost.iter().any(|sign| text.contains(sign)) => "correct the handler's file",

@@ -79,6 +79,11 @@ impl LambdaApi {
         self.desk.arrived.notify_one();
         posted
     }
+
+    /// Whether the last event lies where it was put: no process has fetched it.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.desk.books().next.is_some()
+    }
 }
 
 /// Where invocations are fetched and results are handed in.

@@ -1,7 +1,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
@@ -35,7 +35,7 @@ impl Process {
             .map_err(|error| io::Error::other(format!("/bin/sh could not be started: {error}")))?;
         let leader = guard.id().expect("a child that was not waited for has an id");
         let leader = i32::try_from(leader).expect("the system's process ids are positive i32");
-        let group = Group(Arc::new(Mutex::new(Pid::from_raw(leader))));
+        let group = Group::led_by(leader);
         let started = command
             .process_group(leader)
             .stdin(Stdio::piped())
@@ -70,8 +70,9 @@ impl Process {
         }
     }
 
+    /// Whether it has neither ended nor been told to.
     pub(crate) fn is_running(&self) -> bool {
-        self.ended.borrow().is_none()
+        self.ended.borrow().is_none() && !self.group.members().killed
     }
 
     /// Ends the program and everything it started.
@@ -108,9 +109,9 @@ impl std::fmt::Display for Ended {
         let Some(status) = self.0 else { return f.write_str("was ended") };
         match (status.code(), status.signal()) {
             (Some(code), _) => write!(f, "exited with code {code}"),
-            (None, Some(9)) => f.write_str(
-                "was killed by signal 9 (SIGKILL), as the system does when memory runs out",
-            ),
+            (None, Some(9)) => {
+                f.write_str("was killed by signal 9 (SIGKILL; perhaps memory ran out)")
+            }
             (None, Some(11)) => f.write_str("was killed by signal 11 (SIGSEGV)"),
             (None, Some(signal)) => write!(f, "was killed by signal {signal}"),
             (None, None) => write!(f, "ended with {status}"),
@@ -118,13 +119,25 @@ impl std::fmt::Display for Ended {
     }
 }
 
-/// The process group of one program, until its guard is reaped.
+/// The process group of one program.
 #[derive(Clone)]
-struct Group(Arc<Mutex<Option<Pid>>>);
+struct Group(Arc<Mutex<Members>>);
+
+struct Members {
+    /// Until the guard is reaped.
+    leader: Option<Pid>,
+    killed: bool,
+}
 
 impl Group {
+    fn led_by(leader: i32) -> Group {
+        Group(Arc::new(Mutex::new(Members { leader: Pid::from_raw(leader), killed: false })))
+    }
+
     fn kill(&self) {
-        if let Some(leader) = *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        let mut members = self.members();
+        members.killed = true;
+        if let Some(leader) = members.leader {
             // It fails only if every member has ended already.
             let _ = kill_process_group(leader, Signal::KILL);
         }
@@ -132,7 +145,11 @@ impl Group {
 
     /// After this, nothing can be killed by mistake.
     fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.members().leader = None;
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,8 +2,12 @@
 
 mod client;
 mod command;
+mod environment;
 mod fake;
+mod google;
+mod handler;
 mod http_server;
+mod node_handler;
 mod retry;
 mod world;
 mod wrappers;
