@@ -1,1 +1,46 @@
-fn main() {}
+//! `hasmore`: calls a function, page by page, and lands its rows in DuckDB, every page exactly once.
+//!
+//! This crate wires and decides nothing: what a sync is stands in `engine`, how functions are reached in
+//! `transport`, how rows land in `destination-duckdb`. Each command has a file in `commands`.
+
+// What was asked for.
+mod arguments;
+mod config;
+mod connection;
+mod given;
+mod reference;
+
+// What is done.
+mod commands;
+mod function;
+mod interrupt;
+mod lock;
+mod store;
+
+// What is told.
+mod cells;
+mod clock;
+mod explain;
+mod failure;
+mod grid;
+mod log;
+mod paint;
+mod progress;
+mod report;
+mod words;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    failure::report_panics();
+    let arguments = arguments::Arguments::parse();
+    let log = Arc::new(log::Log::new(&arguments.global));
+    let exit = commands::run(&arguments, &log).unwrap_or_else(|failure| {
+        log.fail(&failure);
+        failure.exit()
+    });
+    exit.into()
+}

@@ -1,0 +1,309 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{
+    CommandConfig, DeleteMode, Keyless, Naming, Size, SoftDeleteTiming, Span, StringInference,
+};
+
+/// Calls a function, page by page, and lands its rows in DuckDB, every page exactly once.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hasmore",
+    version,
+    arg_required_else_help = true,
+    after_help = "Begin with `hasmore demo`. Exit codes: 0 landed, 1 our bug, 2 your configuration, 3 function failed, 4 destination failed, 130 or 143 stopped."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: GlobalArguments,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GlobalArguments {
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", default_value = crate::config::FILE_NAME)]
+    pub(crate) config: PathBuf,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more: each call; twice: states too
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// How log lines are written on standard error
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line, in Fivetran's envelope
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show five calls and three syncs of a small function, with nothing to set up
+    Demo(DemoArguments),
+    /// Call functions until they have no more, and land what they answer
+    Sync(SyncArguments),
+    /// Call a function once and show its rows and their types; nothing is written
+    Preview(PreviewArguments),
+    /// Ask a function whether it is well (its setup test); nothing is written
+    Test(TestArguments),
+    /// Show or change what a function is told with the next call
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Show what has landed: rows, columns, types, and why each type
+    Tables(TablesArguments),
+    /// Check the configuration file, or print its JSON Schema
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// The DuckDB file; one left by an earlier demo is replaced
+    #[arg(long, value_name = "FILE", default_value = "hasmore-demo.duckdb")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SyncArguments {
+    /// Connections of the configuration file; all of them if none is named
+    #[arg(value_name = "CONNECTION", conflicts_with = "function")]
+    pub(crate) connections: Vec<String>,
+    /// Stop a sync that runs on the same file, then start
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print one JSON object for each connection
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) given: GivenConnection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArguments {
+    /// A connection of the configuration file
+    #[arg(
+        value_name = "CONNECTION",
+        conflicts_with = "function",
+        required_unless_present = "function"
+    )]
+    pub(crate) connection: Option<String>,
+    /// The most rows to show of each table
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    pub(crate) rows: usize,
+    /// Send the empty state of a first sync, whatever has landed
+    #[arg(long)]
+    pub(crate) from_start: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) given: GivenConnection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// Connections of the configuration file; all of them if none is named
+    #[arg(value_name = "CONNECTION", conflicts_with = "function")]
+    pub(crate) connections: Vec<String>,
+    /// Print one JSON object for each connection
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) given: GivenConnection,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TablesArguments {
+    #[command(flatten)]
+    pub(crate) stored: StoredConnection,
+    /// Print one JSON object for each connection
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// Print the state, byte for byte as the function gave it
+    Show(StateShowArguments),
+    /// Replace the state
+    Set(StateSetArguments),
+    /// List the states of past commits, newest first
+    History(StateHistoryArguments),
+    /// Go back to the state of a past commit; rows stay as they are
+    Rollback(StateRollbackArguments),
+    /// Begin again with the empty state; rows stay until the next sync has ended
+    Reset(StateResetArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StateShowArguments {
+    #[command(flatten)]
+    pub(crate) stored: StoredConnection,
+    /// Print one JSON object that tells also the commit it is from
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StateSetArguments {
+    #[command(flatten)]
+    pub(crate) stored: StoredConnection,
+    /// The new state, as JSON
+    #[arg(long, value_name = "JSON", required_unless_present = "file", conflicts_with = "file")]
+    pub(crate) state: Option<String>,
+    /// A file that holds the new state; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StateHistoryArguments {
+    #[command(flatten)]
+    pub(crate) stored: StoredConnection,
+    /// The most commits to list
+    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Print one JSON object for each commit
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StateRollbackArguments {
+    #[command(flatten)]
+    pub(crate) stored: StoredConnection,
+    /// The commit to go back to, as `state history` lists it
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) commit: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StateResetArguments {
+    #[command(flatten)]
+    pub(crate) stored: StoredConnection,
+    /// Do not mark the rows that the next complete sync does not see
+    #[arg(long)]
+    pub(crate) keep_missing: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check the configuration file
+    Check,
+    /// Print the JSON Schema of the configuration file
+    Schema,
+}
+
+/// What has landed for a connection: named in the configuration file, or found in a DuckDB file.
+#[derive(Debug, Args)]
+pub(crate) struct StoredConnection {
+    /// A connection; it may be left out where there is only one
+    #[arg(value_name = "CONNECTION")]
+    pub(crate) connection: Option<String>,
+    /// Look in this DuckDB file, without a configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+}
+
+/// A connection given whole on the command line, without a configuration file.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "A connection without a configuration file")]
+pub(crate) struct GivenConnection {
+    /// A Lambda handler on this machine: folder/file.function
+    #[arg(long, value_name = "HANDLER", group = "function")]
+    pub(crate) handler: Option<String>,
+    /// An HTTP endpoint that speaks the Functions protocol
+    #[arg(long, value_name = "URL", group = "function")]
+    pub(crate) url: Option<String>,
+    /// A program that reads the request on standard input and writes the response
+    #[arg(long, value_name = "LINE", group = "function")]
+    pub(crate) command: Option<CommandConfig>,
+    /// The DuckDB file where rows land
+    #[arg(long, value_name = "FILE", requires = "function")]
+    pub(crate) to: Option<PathBuf>,
+    /// The connection's name; by default that of the handler, the host or the program
+    #[arg(long, value_name = "NAME", requires = "function")]
+    pub(crate) name: Option<String>,
+    /// The schema that holds the tables; by default the connection's name
+    #[arg(long, value_name = "NAME", requires = "function")]
+    pub(crate) namespace: Option<String>,
+    /// A secret: NAME takes the environment variable NAME; or NAME=${VARIABLE}, NAME=file:PATH
+    #[arg(long, value_name = "NAME", requires = "function")]
+    pub(crate) secret: Vec<String>,
+    /// A JSON file with one object, whose members are secrets
+    #[arg(long, value_name = "FILE", requires = "function")]
+    pub(crate) secrets_file: Option<PathBuf>,
+    /// A pair of the custom payload
+    #[arg(long, value_name = "NAME=TEXT", requires = "function")]
+    pub(crate) payload: Vec<String>,
+    /// An HTTP header for the URL; ${VARIABLE} is looked up
+    #[arg(long, value_name = "NAME: TEXT", requires = "url")]
+    pub(crate) header: Vec<String>,
+    /// An environment variable for the process of a handler or a command
+    #[arg(long, value_name = "NAME=TEXT", requires = "function")]
+    pub(crate) environment: Vec<String>,
+    /// The Python that runs the handler
+    #[arg(long, value_name = "PROGRAM", requires = "handler")]
+    pub(crate) python: Option<PathBuf>,
+    /// The folder that the handler sees as LAMBDA_TASK_ROOT
+    #[arg(long, value_name = "FOLDER", requires = "handler")]
+    pub(crate) task_root: Option<PathBuf>,
+
+    /// What happens to a row that the function names in delete
+    #[arg(long, value_name = "MODE", value_enum, requires = "function")]
+    pub(crate) delete_mode: Option<DeleteMode>,
+    /// What is read inside texts
+    #[arg(long, value_name = "MODE", value_enum, requires = "function")]
+    pub(crate) string_inference: Option<StringInference>,
+    /// How names of tables and columns are made
+    #[arg(long, value_name = "MODE", value_enum, requires = "function")]
+    pub(crate) naming: Option<Naming>,
+    /// The key of tables for which the function declares none
+    #[arg(long, value_name = "MODE", value_enum, requires = "function")]
+    pub(crate) keyless: Option<Keyless>,
+    /// When rows that a softDelete no longer shows are marked
+    #[arg(long, value_name = "MODE", value_enum, requires = "function")]
+    pub(crate) soft_delete_timing: Option<SoftDeleteTiming>,
+    /// Read a bare NaN or Infinity in a row as NULL
+    #[arg(long, requires = "function")]
+    pub(crate) lenient_numbers: bool,
+    /// The text by which the function knows its caller
+    #[arg(long, value_name = "TEXT", requires = "function")]
+    pub(crate) agent: Option<String>,
+
+    /// Empty pages tolerated in a row; 0 = off
+    #[arg(long, value_name = "NUMBER", requires = "function")]
+    pub(crate) empty_pages: Option<u32>,
+    /// No call starts later than this; 0 = off
+    #[arg(long, value_name = "DURATION", requires = "function")]
+    pub(crate) sync_time: Option<Span>,
+    /// Join pages into one commit until it has this many rows
+    #[arg(long, value_name = "NUMBER", requires = "function")]
+    pub(crate) batch_rows: Option<u64>,
+    /// … or this many bytes
+    #[arg(long, value_name = "SIZE", requires = "function")]
+    pub(crate) batch_bytes: Option<Size>,
+    /// … or this age
+    #[arg(long, value_name = "DURATION", requires = "function")]
+    pub(crate) batch_age: Option<Span>,
+    /// Refuse a larger response
+    #[arg(long, value_name = "SIZE", requires = "function")]
+    pub(crate) response_bytes: Option<Size>,
+    /// Give up a call that takes longer
+    #[arg(long, value_name = "DURATION", requires = "function")]
+    pub(crate) call_timeout: Option<Span>,
+    /// The memory that DuckDB may use
+    #[arg(long, value_name = "SIZE", requires = "function")]
+    pub(crate) memory: Option<Size>,
+}

@@ -1,0 +1,119 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::{Outcome, Summary, SyncEvent};
+
+use crate::arguments::{GlobalArguments, SyncArguments};
+use crate::connection::{self, Connection};
+use crate::failure::{Exit, Failure};
+use crate::function::OpenFunction;
+use crate::interrupt::Stop;
+use crate::lock::Lock;
+use crate::log::{ConnectionLog, Level, Log, SyncLog};
+use crate::paint::Paint;
+use crate::report;
+use crate::store;
+
+/// Syncs connections one after the other; one that fails does not keep the others. The worst of their
+/// ends is the exit code.
+pub(crate) fn run(
+    global: &GlobalArguments,
+    arguments: &SyncArguments,
+    log: &Arc<Log>,
+) -> Result<Exit, Failure> {
+    let connections = connection::selected(global, &arguments.connections, &arguments.given)?;
+    super::runtime().block_on(async {
+        let stop = Stop::listen(log);
+        let mut worst = Exit::Landed;
+        for (name, ready) in connections {
+            let exit = match ready {
+                Ok(connection) => sync_one(Arc::new(connection), arguments, log, &stop).await,
+                Err(failure) => {
+                    log.fail(&failure);
+                    if arguments.json {
+                        println!("{}", report::unready(&name, &failure));
+                    }
+                    failure.exit()
+                }
+            };
+            worst = worst.max(exit);
+            if stop.exit().is_some() {
+                break;
+            }
+        }
+        Ok(worst)
+    })
+}
+
+async fn sync_one(
+    connection: Arc<Connection>,
+    arguments: &SyncArguments,
+    log: &Arc<Log>,
+    stop: &Stop,
+) -> Exit {
+    let run = super::begin(&connection);
+    let out = ConnectionLog::new(log, &connection, &run.sync_id);
+    connection.warnings.iter().for_each(|warning| out.warn(warning));
+    let mut sync_log = SyncLog::new(&out);
+    let mut summary = None;
+    let ended = {
+        let on_event = &mut |event: SyncEvent<'_>| {
+            sync_log.event(&event);
+            if let SyncEvent::Finished { summary: finished } = event {
+                summary = Some(finished.clone());
+            }
+        };
+        pull(&connection, &run, arguments.force, &out, stop, on_event).await
+    };
+    let failure = ended.err().map(|failure| failure.of(&connection.name));
+    if let Some(failure) = &failure {
+        if summary.is_some() { sync_log.fail(failure) } else { sync_log.never_began(failure) }
+    }
+    let summary = summary.unwrap_or_else(|| never_began(failure.as_ref()));
+    if arguments.json {
+        println!("{}", report::json(&connection, &run.sync_id.0, &summary, failure.as_ref()));
+    } else if log.level > Level::Quiet
+        && let Some(database) = connection.destination.as_deref()
+    {
+        print_text(&connection, database, &summary);
+    }
+    match (failure, summary.outcome) {
+        (Some(failure), _) => failure.exit(),
+        (None, Outcome::Cancelled) => stop.exit().unwrap_or(Exit::Interrupted),
+        (None, _) => Exit::Landed,
+    }
+}
+
+/// Opens both ends and lets the engine go from one to the other.
+async fn pull(
+    connection: &Connection,
+    run: &engine::Run,
+    force: bool,
+    out: &Arc<ConnectionLog>,
+    stop: &Stop,
+    on_event: &mut (impl FnMut(SyncEvent<'_>) + Send),
+) -> Result<(), Failure> {
+    let database = connection.destination()?;
+    let does = format!("a sync of connection {}", connection.name);
+    let _lock = if force {
+        Lock::acquire_by_force(database, &does)?
+    } else {
+        Lock::acquire(database, &does)?
+    };
+    let function = OpenFunction::open(connection, out.for_transport(), stop.receiver())?;
+    let mut destination = store::open(connection)?;
+    let ended = engine::sync(run, &function, &mut destination, on_event).await;
+    function.close().await;
+    ended.map(|_| ()).map_err(Failure::from)
+}
+
+fn never_began(failure: Option<&Failure>) -> Summary {
+    let outcome = failure
+        .map(|failure| Outcome::Failed { code: failure.code, message: failure.message.clone() });
+    Summary { outcome: outcome.unwrap_or_default(), ..Summary::default() }
+}
+
+fn print_text(connection: &Connection, database: &Path, summary: &Summary) {
+    let paint = Paint::of(&std::io::stdout());
+    println!("{}", report::text(connection, database, summary, paint));
+}

@@ -1,0 +1,173 @@
+//! What types cannot say about a configuration.
+
+use std::collections::BTreeMap;
+
+use super::problem::{Place, Problem};
+use super::tree::Node;
+use super::{ConfigFile, ConnectionConfig};
+use crate::reference;
+
+/// Every mistake in a file whose keys and values are right each by itself.
+pub(super) fn check(content: &ConfigFile, root: &Node) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut namespaces = BTreeMap::new();
+    for (name, connection) in &content.connections {
+        let at = Connection { root, name };
+        check_function(connection, &at, &mut problems);
+        check_secrets(connection, &at, &mut problems);
+        check_namespace(connection, &at, &mut problems);
+        let Some(destination) = connection.destination.as_ref().or(content.destination.as_ref())
+        else {
+            let message = format!("connection {name:.60} has no destination");
+            problems.push(
+                Problem::new(at.key(), message)
+                    .suggesting(Some("add `destination: {to: warehouse.duckdb}`".into())),
+            );
+            continue;
+        };
+        let namespace =
+            connection.namespace.clone().unwrap_or_else(|| reference::namespace_of(name));
+        if let Some(other) = namespaces.insert((&destination.to, namespace.clone()), name) {
+            problems.push(Problem::new(
+                at.member("namespace"),
+                format!(
+                    "connections {other:.60} and {name:.60} would share the namespace {namespace:.60} of one file; give one of them another `namespace`"
+                ),
+            ));
+        }
+    }
+    problems.sort_by_key(|problem| problem.place);
+    problems
+}
+
+fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: &mut Vec<Problem>) {
+    let given = [
+        ("url", connection.url.is_some()),
+        ("handler", connection.handler.is_some()),
+        ("command", connection.command.is_some()),
+    ];
+    let given: Vec<&str> = given.iter().filter(|(_, is)| *is).map(|(word, _)| *word).collect();
+    match given[..] {
+        [_] => {}
+        [] => problems.push(
+            Problem::new(at.key(), format!("connection {:.60} names no function", at.name))
+                .suggesting(Some("add one of `url`, `handler` and `command`".into())),
+        ),
+        [first, second, ..] => problems.push(Problem::new(
+            at.member(second),
+            format!("connection {:.60} names both `{first}` and `{second}`; keep one", at.name),
+        )),
+    }
+    if !connection.headers.is_empty() && connection.url.is_none() {
+        problems.push(Problem::new(at.member("headers"), "`headers` are sent to a `url` only"));
+    }
+    let for_handlers = [("python", &connection.python), ("task_root", &connection.task_root)];
+    for (member, given) in for_handlers {
+        if given.is_some() && connection.handler.is_none() {
+            let message = format!("`{member}` is for a `handler`");
+            problems.push(Problem::new(at.member(member), message));
+        }
+    }
+    if !connection.environment.is_empty() && connection.url.is_some() {
+        problems.push(Problem::new(
+            at.member("environment"),
+            "`environment` is for the process of a `handler` or a `command`",
+        ));
+    }
+}
+
+fn check_secrets(connection: &ConnectionConfig, at: &Connection<'_>, problems: &mut Vec<Problem>) {
+    let inline = |value: &str| reference::check(value).is_ok() && !reference::is_reference(value);
+    for (name, value) in &connection.secrets {
+        if inline(value) && !connection.allow_inline_secrets {
+            problems.push(
+                Problem::new(
+                    at.inner("secrets", name),
+                    format!("the secret {name:.60} stands in the file itself"),
+                )
+                .suggesting(Some(
+                    "write `${NAME}` for an environment variable, or `file:path`".into(),
+                )),
+            );
+        }
+    }
+    let referring = [
+        ("headers", &connection.headers),
+        ("environment", &connection.environment),
+        ("secrets", &connection.secrets),
+    ];
+    for (member, values) in referring {
+        for (name, value) in values {
+            if let Err(message) = reference::check(value) {
+                problems.push(Problem::new(at.inner(member, name), message));
+            }
+        }
+    }
+    if let Some(Err(message)) = connection.url.as_deref().map(reference::check) {
+        problems.push(Problem::new(at.member("url"), message));
+    }
+}
+
+/// F-150: refused before anything is written.
+fn check_namespace(
+    connection: &ConnectionConfig,
+    at: &Connection<'_>,
+    problems: &mut Vec<Problem>,
+) {
+    let Some(namespace) = &connection.namespace else { return };
+    if !is_namespace(namespace) {
+        problems.push(
+            Problem::new(
+                at.value("namespace"),
+                "a namespace holds a-z, 0-9 and _, does not begin with a digit, and is no schema of the system",
+            )
+            .suggesting(
+                Some(reference::namespace_of(namespace))
+                    .filter(|instead| is_namespace(instead))
+                    .map(|instead| format!("for example `{instead}`")),
+            ),
+        );
+    }
+}
+
+/// Whether a schema of this name may be made (F-150).
+pub(crate) fn is_namespace(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(allowed)
+        && !text.starts_with(|first: char| first.is_ascii_digit())
+        && !["_hasmore", "information_schema", "pg_catalog"].contains(&text)
+}
+
+/// Where the parts of a connection stand in the file.
+struct Connection<'file> {
+    root: &'file Node,
+    name: &'file str,
+}
+
+impl Connection<'_> {
+    fn entry(&self) -> Option<&super::tree::Entry> {
+        self.root.entry("connections")?.value.entry(self.name)
+    }
+
+    fn key(&self) -> Place {
+        self.entry().map_or(self.root.place, |entry| entry.key_place)
+    }
+
+    fn member(&self, key: &str) -> Place {
+        let member = self.entry().and_then(|entry| entry.value.entry(key));
+        member.map_or_else(|| self.key(), |entry| entry.key_place)
+    }
+
+    fn value(&self, key: &str) -> Place {
+        let member = self.entry().and_then(|entry| entry.value.entry(key));
+        member.map_or_else(|| self.key(), |entry| entry.value.place)
+    }
+
+    fn inner(&self, key: &str, name: &str) -> Place {
+        let member = self.entry().and_then(|entry| entry.value.entry(key));
+        let inner = member.and_then(|entry| entry.value.entry(name));
+        inner.map_or_else(|| self.member(key), |entry| entry.key_place)
+    }
+}

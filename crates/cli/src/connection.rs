@@ -1,0 +1,379 @@
+//! One connection, ready to use: references looked up, defaults filled in, paths made whole.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use protocol::{CustomPayload, Secrets, Warning};
+use serde_json::value::RawValue;
+
+use crate::arguments::{GivenConnection, GlobalArguments};
+use crate::config::{
+    Config, ConnectionConfig, DeleteMode, Keyless, LimitsConfig, Naming, OptionsConfig,
+    SoftDeleteTiming, StringInference, nearest,
+};
+use crate::failure::Failure;
+use crate::reference;
+
+/// Everything a command needs to know about a connection. `Debug` prints its name only.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) function: FunctionSource,
+    /// The DuckDB file; a preview needs none.
+    pub(crate) destination: Option<PathBuf>,
+    /// The memory that DuckDB may use.
+    pub(crate) memory_bytes_max: Option<u64>,
+    pub(crate) agent: String,
+    pub(crate) secrets: Secrets,
+    /// What must not appear in a log beside the secrets: values looked up for headers and the like.
+    pub(crate) concealed: Secrets,
+    pub(crate) custom_payload: CustomPayload,
+    pub(crate) options: engine::Options,
+    pub(crate) limits: engine::Limits,
+    pub(crate) response_bytes_max: Option<u64>,
+    pub(crate) call_timeout: Option<Duration>,
+    /// What was tolerated in its configuration.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Connection({:?})", self.name)
+    }
+}
+
+/// Where the function is, in one of three ways.
+#[derive(Clone)]
+pub(crate) enum FunctionSource {
+    Url {
+        url: String,
+        headers: Vec<(String, String)>,
+    },
+    /// `folder` is where relative paths begin.
+    Handler {
+        handler: String,
+        folder: PathBuf,
+        environment: Vec<(String, String)>,
+        python: Option<PathBuf>,
+        task_root: Option<PathBuf>,
+    },
+    Command {
+        words: Vec<String>,
+        folder: PathBuf,
+        environment: Vec<(String, String)>,
+    },
+}
+
+impl FunctionSource {
+    /// Its kind, for the log's envelope.
+    pub(crate) fn connector_type(&self) -> &'static str {
+        match self {
+            FunctionSource::Url { .. } => "function_url",
+            FunctionSource::Handler { .. } => "function_handler",
+            FunctionSource::Command { .. } => "function_command",
+        }
+    }
+}
+
+/// The connections that a command is about: the one given on its command line, those named, or all of
+/// the configuration file. Each is ready, or tells why it is not.
+pub(crate) fn selected(
+    global: &GlobalArguments,
+    names: &[String],
+    given: &GivenConnection,
+) -> Result<Vec<(String, Result<Connection, Failure>)>, Failure> {
+    if let Some((name, config)) = given.config()? {
+        let connection = Connection::resolve(&name, &config, None, Path::new("."));
+        return Ok(vec![(name, connection)]);
+    }
+    let config = Config::load(&global.config)?;
+    let names = match names {
+        [] => config.content.connections.keys().cloned().collect(),
+        names => names.to_vec(),
+    };
+    if names.is_empty() {
+        let file = config.path.display();
+        return Err(Failure::new("no_connection", format!("{file} names no connection")));
+    }
+    let selected = names.into_iter().map(|name| {
+        let connection = named(&config, &name)?;
+        let destination = config.content.destination.as_ref().map(|to| to.to.as_path());
+        let ready = Connection::resolve(&name, connection, destination, config.folder());
+        Ok((name, ready))
+    });
+    selected.collect()
+}
+
+/// The part of the file that is about the connection `name`.
+pub(crate) fn named<'config>(
+    config: &'config Config,
+    name: &str,
+) -> Result<&'config ConnectionConfig, Failure> {
+    let connections = &config.content.connections;
+    connections.get(name).ok_or_else(|| {
+        let file = config.path.display();
+        let failure =
+            Failure::new("unknown_connection", format!("{file} has no connection {name:.60}"));
+        match nearest(name, connections.keys().map(String::as_str)) {
+            Some(meant) => failure.hint(format!("did you mean {meant}?")),
+            None => failure.hint(format!(
+                "it has {}",
+                connections.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+            )),
+        }
+    })
+}
+
+impl Connection {
+    /// Looks references up and fills defaults in. Paths begin in `folder`.
+    pub(crate) fn resolve(
+        name: &str,
+        config: &ConnectionConfig,
+        destination: Option<&Path>,
+        folder: &Path,
+    ) -> Result<Connection, Failure> {
+        let mut resolver = Resolver { folder, concealed: Secrets::default() };
+        let namespace = config.namespace.clone().unwrap_or_else(|| reference::namespace_of(name));
+        let function = resolver.function(config).map_err(|failure| failure.of(name))?;
+        let (secrets, warnings) = resolver.secrets(config).map_err(|failure| failure.of(name))?;
+        let destination = config.destination.as_ref().map(|to| to.to.as_path()).or(destination);
+        let agent =
+            config.options.agent.clone().unwrap_or_else(|| {
+                format!("hasmore/{}/{name}/{namespace}", env!("CARGO_PKG_VERSION"))
+            });
+        let limits = &config.limits;
+        Ok(Connection {
+            name: name.to_owned(),
+            function,
+            destination: destination.map(|path| whole(folder, path)),
+            memory_bytes_max: limits.memory.map(|size| size.0),
+            agent,
+            secrets,
+            concealed: resolver.concealed,
+            custom_payload: config.custom_payload.clone(),
+            options: options(&config.options),
+            limits: engine_limits(limits),
+            response_bytes_max: limits.response_bytes.map(|size| size.0),
+            call_timeout: limits.call_timeout.map(|span| span.0),
+            warnings,
+            namespace,
+        })
+    }
+
+    /// The DuckDB file, for commands that cannot do without.
+    pub(crate) fn destination(&self) -> Result<&Path, Failure> {
+        self.destination.as_deref().ok_or_else(|| {
+            Failure::new(
+                "no_destination",
+                format!("connection {:.60} has no destination", self.name),
+            )
+        })
+    }
+
+    /// A text without any secret of this connection (F-018).
+    pub(crate) fn redact(&self, text: &str) -> String {
+        self.concealed.redact(&self.secrets.redact(text))
+    }
+}
+
+/// Paths in a file begin in the file's folder, without a `./` before them.
+pub(crate) fn whole(folder: &Path, path: &Path) -> PathBuf {
+    if folder == Path::new(".") { path.to_owned() } else { folder.join(path) }
+}
+
+/// A bare name is looked for in `PATH`, not in a folder.
+fn whole_program(folder: &Path, program: &Path) -> PathBuf {
+    if program.components().count() == 1 { program.to_owned() } else { whole(folder, program) }
+}
+
+struct Resolver<'folder> {
+    folder: &'folder Path,
+    concealed: Secrets,
+}
+
+impl Resolver<'_> {
+    fn function(&mut self, config: &ConnectionConfig) -> Result<FunctionSource, Failure> {
+        let folder = self.folder.to_owned();
+        if let Some(url) = &config.url {
+            let headers = self.all("header", &config.headers)?;
+            return Ok(FunctionSource::Url { url: self.one("url", url)?, headers });
+        }
+        let environment = self.all("environment variable", &config.environment)?;
+        match (&config.handler, &config.command) {
+            (Some(handler), _) => Ok(FunctionSource::Handler {
+                handler: handler.clone(),
+                environment,
+                python: config.python.as_deref().map(|program| whole_program(&folder, program)),
+                task_root: config.task_root.as_deref().map(|path| whole(&folder, path)),
+                folder,
+            }),
+            (None, Some(command)) => {
+                Ok(FunctionSource::Command { words: command.0.clone(), folder, environment })
+            }
+            (None, None) => unreachable!("a connection names a function: the file was checked"),
+        }
+    }
+
+    fn all(
+        &mut self,
+        what: &str,
+        texts: &BTreeMap<String, String>,
+    ) -> Result<Vec<(String, String)>, Failure> {
+        let one = |(name, text): (&String, &String)| {
+            Ok((name.clone(), self.one(&format!("{what} {name:.60}"), text)?))
+        };
+        texts.iter().map(one).collect()
+    }
+
+    /// A text that may refer to environment variables, whose values are then concealed in logs.
+    fn one(&mut self, what: &str, text: &str) -> Result<String, Failure> {
+        for name in reference::variables(text) {
+            if let Some(value) = variable(&name) {
+                self.concealed.insert(name, &value);
+            }
+        }
+        reference::expand(text, &variable).map_err(|message| missing(what, message))
+    }
+
+    /// Members of `secrets` win over those of `secrets_file`.
+    fn secrets(&self, config: &ConnectionConfig) -> Result<(Secrets, Vec<Warning>), Failure> {
+        let mut secrets = match &config.secrets_file {
+            Some(path) => secrets_file(&whole(self.folder, path))?,
+            None => Secrets::default(),
+        };
+        let mut warnings = Vec::new();
+        for (name, text) in &config.secrets {
+            let value = reference::secret(text, self.folder, &variable)
+                .map_err(|message| missing(&format!("secret {name:.60}"), message))?;
+            secrets.insert(name, &value);
+            if !reference::is_reference(text) {
+                let message = format!(
+                    "the secret {name:.60} stands in the configuration itself; better a ${{NAME}} or a file:path"
+                );
+                warnings.push(Warning::new("inline_secret", message));
+            }
+        }
+        Ok((secrets, warnings))
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn missing(what: &str, message: String) -> Failure {
+    Failure::new("missing_secret", format!("{what}: {message}"))
+}
+
+/// One JSON object; old connections hold nested values, so any JSON is kept as it stands.
+fn secrets_file(path: &Path) -> Result<Secrets, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        missing("secrets_file", format!("the file {shown} cannot be read: {error}"))
+    })?;
+    // What the parser says may quote the text, so only the place is told.
+    let members: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(&text).map_err(|error| {
+            let place = format!("line {}, column {}", error.line(), error.column());
+            missing("secrets_file", format!("the file {shown} holds no JSON object: {place}"))
+        })?;
+    let mut secrets = Secrets::default();
+    for (name, value) in members {
+        secrets.insert_json(name, value);
+    }
+    Ok(secrets)
+}
+
+fn options(config: &OptionsConfig) -> engine::Options {
+    engine::Options {
+        delete_mode: match config.delete_mode {
+            None | Some(DeleteMode::Soft) => engine::DeleteMode::Soft,
+            Some(DeleteMode::Hard) => engine::DeleteMode::Hard,
+        },
+        string_inference: match config.string_inference {
+            None | Some(StringInference::Temporal) => engine::StringInference::Temporal,
+            Some(StringInference::Full) => engine::StringInference::Full,
+            Some(StringInference::None) => engine::StringInference::None,
+        },
+        naming: match config.naming {
+            None | Some(Naming::Fivetran) => engine::Naming::Fivetran,
+            Some(Naming::Source) => engine::Naming::Source,
+        },
+        keyless: match config.keyless {
+            None | Some(Keyless::BatchIndex) => engine::Keyless::BatchIndex,
+            Some(Keyless::RowHash) => engine::Keyless::RowHash,
+        },
+        soft_delete_timing: match config.soft_delete_timing {
+            None | Some(SoftDeleteTiming::OnSuccess) => engine::SoftDeleteTiming::OnSuccess,
+            Some(SoftDeleteTiming::OnResponse) => engine::SoftDeleteTiming::OnResponse,
+        },
+        lenient_numbers: config.lenient_numbers,
+    }
+}
+
+fn engine_limits(config: &LimitsConfig) -> engine::Limits {
+    let default = engine::Limits::default();
+    engine::Limits {
+        empty_pages_max: config.empty_pages.unwrap_or(default.empty_pages_max),
+        sync_time_max: match config.sync_time {
+            Some(span) => Some(span.0).filter(|time| !time.is_zero()),
+            None => default.sync_time_max,
+        },
+        batch_rows_max: config.batch_rows.unwrap_or(default.batch_rows_max),
+        batch_bytes_max: config.batch_bytes.map_or(default.batch_bytes_max, |size| size.0),
+        batch_age_max: config.batch_age.map_or(default.batch_age_max, |span| span.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(yaml: &str) -> Result<Connection, Failure> {
+        let content = crate::config::parse(&format!(
+            "connections:\n  orders:\n    url: http://localhost\n    destination: {{to: a.duckdb}}\n{yaml}"
+        ))
+        .expect("a configuration");
+        Connection::resolve("orders", &content.connections["orders"], None, Path::new("folder"))
+    }
+
+    #[test]
+    fn f_008_the_default_agent_ends_in_the_namespace() {
+        let connection = resolve("").expect("a connection");
+        assert!(connection.agent.starts_with("hasmore/"), "{}", connection.agent);
+        assert!(connection.agent.ends_with("/orders/orders"), "{}", connection.agent);
+        let connection = resolve("    options: {agent: me}").expect("a connection");
+        assert_eq!(connection.agent, "me");
+    }
+
+    #[test]
+    fn paths_begin_in_the_folder_of_the_file() {
+        let connection = resolve("").expect("a connection");
+        assert_eq!(connection.destination, Some(PathBuf::from("folder/a.duckdb")));
+    }
+
+    #[test]
+    fn f_018_an_unset_variable_is_named_and_an_inline_secret_warned_about() {
+        let failure =
+            resolve("    secrets: {key: \"${HASMORE_TEST_UNSET}\"}").expect_err("it is not set");
+        assert_eq!(failure.code, "missing_secret");
+        assert!(
+            failure.message.contains("secret key: the environment variable HASMORE_TEST_UNSET")
+        );
+        let connection = resolve("    secrets: {key: hunter2}\n    allow_inline_secrets: true")
+            .expect("a connection");
+        assert_eq!(connection.warnings[0].code, "inline_secret");
+        assert!(!format!("{connection:?}").contains("hunter2"));
+        assert_eq!(connection.redact("my hunter2"), "my <secret key>");
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_off() {
+        let connection =
+            resolve("    limits: {sync_time: 0, empty_pages: 0}").expect("a connection");
+        assert_eq!(connection.limits.sync_time_max, None);
+        assert_eq!(connection.limits.empty_pages_max, 0);
+    }
+}

@@ -1,0 +1,274 @@
+//! The last lines of a sync: why it stopped, what it did, what to do next.
+
+use std::path::Path;
+
+use engine::{ColumnType, Counts, Outcome, SchemaChange, Summary};
+use serde_json::{Value, json};
+
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::grid::{self, Grid};
+use crate::paint::Paint;
+use crate::words;
+
+/// For a person.
+pub(crate) fn text(
+    connection: &Connection,
+    database: &Path,
+    summary: &Summary,
+    paint: Paint,
+) -> String {
+    let mut lines = vec![headline(connection, summary, paint)];
+    let why = match &summary.outcome {
+        Outcome::Complete => "the function has no more".to_owned(),
+        Outcome::TimeLimit => "the time limit came; the next sync goes on from here".to_owned(),
+        Outcome::Cancelled => "a stop was asked for; the next sync goes on from here".to_owned(),
+        Outcome::Failed { code, .. } => {
+            format!("{code}; what had landed stays, and the next sync goes on from there")
+        }
+    };
+    lines.push(format!("  {why}"));
+    lines.extend(counts(summary).into_iter().map(|line| format!("  {line}")));
+    lines.extend(changes(summary).into_iter().map(|line| format!("  schema: {line}")));
+    if !summary.warnings.is_empty() {
+        let count = words::count(summary.warnings.len() as u64, "warning");
+        lines.push(paint.yellow(&format!("  {count}")));
+    }
+    if let Some(table) = summary.tables.keys().next() {
+        let line = duckdb_line(database, &connection.namespace, table);
+        lines.push(format!("  {}", paint.cyan(&line)));
+    }
+    lines.join("\n")
+}
+
+/// For a machine: one object.
+pub(crate) fn json(
+    connection: &Connection,
+    sync_id: &str,
+    summary: &Summary,
+    failure: Option<&Failure>,
+) -> Value {
+    let (status, outcome) = match summary.outcome {
+        Outcome::Complete => ("SUCCESSFUL", "complete"),
+        Outcome::TimeLimit => ("SUCCESSFUL", "time_limit"),
+        Outcome::Cancelled => ("CANCELED", "cancelled"),
+        Outcome::Failed { .. } => ("FAILURE", "failed"),
+    };
+    let tables = summary.tables.iter().map(|(table, counts)| {
+        let Counts { inserted, updated, unchanged, deleted, swept } = counts;
+        let counts = json!({
+            "inserted": inserted, "updated": updated, "unchanged": unchanged,
+            "deleted": deleted, "swept": swept,
+        });
+        (table.clone(), counts)
+    });
+    let warnings = summary.warnings.iter().map(
+        |warning| json!({ "code": warning.code, "message": connection.redact(&warning.message) }),
+    );
+    json!({
+        "connection": connection.name,
+        "namespace": connection.namespace,
+        "destination": connection.destination,
+        "sync_id": sync_id,
+        "status": status,
+        "outcome": outcome,
+        "error": failure.map(|failure| error(connection, failure)),
+        "pages": summary.pages,
+        "commits": summary.commits,
+        "bytes": summary.bytes,
+        "took_ms": u64::try_from(summary.took.as_millis()).unwrap_or(u64::MAX),
+        "tables": tables.collect::<serde_json::Map<_, _>>(),
+        "changes": summary.changes.iter().map(change_json).collect::<Vec<_>>(),
+        "warnings": warnings.collect::<Vec<_>>(),
+    })
+}
+
+/// For a machine: a connection that could not even be made ready.
+pub(crate) fn unready(name: &str, failure: &Failure) -> Value {
+    let error =
+        json!({ "code": failure.code, "message": failure.message, "hint": failure.advice() });
+    json!({ "connection": name, "status": "FAILURE", "outcome": "failed", "error": error })
+}
+
+/// A failure as a member of a JSON answer.
+pub(crate) fn error(connection: &Connection, failure: &Failure) -> Value {
+    json!({
+        "code": failure.code,
+        "message": connection.redact(&failure.message),
+        "hint": failure.advice(),
+    })
+}
+
+fn headline(connection: &Connection, summary: &Summary, paint: Paint) -> String {
+    let rows =
+        summary.tables.values().map(|counts| counts.inserted + counts.updated + counts.unchanged);
+    let rows = rows.sum();
+    let word = match summary.outcome {
+        Outcome::Complete => paint.green("complete"),
+        Outcome::TimeLimit => paint.yellow("stopped at the time limit"),
+        Outcome::Cancelled => paint.yellow("stopped"),
+        Outcome::Failed { .. } => paint.red("failed"),
+    };
+    format!(
+        "{}: {word}: {}, {} in {} ({} rows/s)",
+        paint.bold(&connection.name),
+        words::count(summary.pages, "page"),
+        words::count(rows, "row"),
+        words::time(summary.took),
+        words::number(words::rate(rows, summary.took)),
+    )
+}
+
+/// One line for each table; columns that hold only zeros are left out.
+fn counts(summary: &Summary) -> Vec<String> {
+    type Kind = (&'static str, fn(&Counts) -> u64);
+    const KINDS: [Kind; 5] = [
+        ("inserted", |counts| counts.inserted),
+        ("updated", |counts| counts.updated),
+        ("unchanged", |counts| counts.unchanged),
+        ("deleted", |counts| counts.deleted),
+        ("swept", |counts| counts.swept),
+    ];
+    let told: Vec<Kind> = KINDS
+        .into_iter()
+        .filter(|(_, of)| summary.tables.values().any(|counts| of(counts) > 0))
+        .collect();
+    if told.is_empty() {
+        return Vec::new();
+    }
+    let mut grid = Grid::default().left("table");
+    for (title, _) in &told {
+        grid = grid.right(title);
+    }
+    for (table, counts) in &summary.tables {
+        let numbers = told.iter().map(|(_, of)| words::number(of(counts)));
+        grid.row(std::iter::once(table.clone()).chain(numbers));
+    }
+    let lines = grid.lines(grid::terminal_width().saturating_sub(2));
+    lines.titles.into_iter().chain(lines.rows).collect()
+}
+
+/// What changed in the schema: a new table in one line, another table's changes in one line each.
+fn changes(summary: &Summary) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut created: Option<(&str, usize)> = None;
+    let finish = |created: &mut Option<(&str, usize)>, lines: &mut Vec<String>| {
+        if let Some((table, columns)) = created.take() {
+            let columns = words::count(columns as u64, "column");
+            lines.push(format!("created {table} with {columns}"));
+        }
+    };
+    for change in &summary.changes {
+        match change {
+            SchemaChange::CreateTable { table, .. } => {
+                finish(&mut created, &mut lines);
+                created = Some((table, 0));
+            }
+            SchemaChange::AddColumn { table, .. }
+                if created.is_some_and(|(name, _)| name == table) =>
+            {
+                created = created.map(|(name, columns)| (name, columns + 1));
+            }
+            other => {
+                finish(&mut created, &mut lines);
+                lines.push(change_text(other));
+            }
+        }
+    }
+    finish(&mut created, &mut lines);
+    lines
+}
+
+fn change_text(change: &SchemaChange) -> String {
+    match change {
+        SchemaChange::CreateTable { table, .. } => format!("created {table}"),
+        SchemaChange::AddColumn { table, column, column_type } => {
+            format!("{table} has a new column {column} ({column_type})")
+        }
+        SchemaChange::WidenColumn { table, column, from, to } => {
+            format!("{table}.{column} was widened from {from} to {to}")
+        }
+        SchemaChange::AddSoftDeletes { table } => {
+            format!("{table} has a new column {}", engine::system_columns::DELETED)
+        }
+    }
+}
+
+fn change_json(change: &SchemaChange) -> Value {
+    let text = ColumnType::to_string;
+    match change {
+        SchemaChange::CreateTable { table, .. } => {
+            json!({ "change": "create_table", "table": table })
+        }
+        SchemaChange::AddColumn { table, column, column_type } => {
+            json!({ "change": "add_column", "table": table, "column": column, "type": text(column_type) })
+        }
+        SchemaChange::WidenColumn { table, column, from, to } => json!({
+            "change": "widen_column", "table": table, "column": column, "from": text(from), "to": text(to),
+        }),
+        SchemaChange::AddSoftDeletes { table } => {
+            json!({ "change": "add_soft_deletes", "table": table })
+        }
+    }
+}
+
+/// A line to paste into a shell.
+pub(crate) fn duckdb_line(database: &Path, namespace: &str, table: &str) -> String {
+    let path = database.to_string_lossy();
+    let query = format!("FROM {} LIMIT 10", table_name(database, namespace, table));
+    let quoted = |text: &str| {
+        shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
+    };
+    format!("duckdb {} {}", quoted(&path), quoted(&query))
+}
+
+/// DuckDB names the file's catalog after the file; where the namespace has the same name, only the
+/// whole path of a table is unambiguous.
+fn table_name(database: &Path, namespace: &str, table: &str) -> String {
+    let catalog = database.file_stem().unwrap_or_default().to_string_lossy();
+    let (namespace_part, table_part) = (identifier(namespace), identifier(table));
+    if catalog.eq_ignore_ascii_case(namespace) {
+        format!("{}.{namespace_part}.{table_part}", identifier(&catalog))
+    } else {
+        format!("{namespace_part}.{table_part}")
+    }
+}
+
+/// Quoted where it is no plain lower-case word; a few reserved words are such words, so a quoted
+/// form is always right and a plain one only nicer.
+fn identifier(name: &str) -> String {
+    const RESERVED: [&str; 12] = [
+        "select", "order", "group", "table", "user", "from", "where", "all", "end", "default",
+        "limit", "offset",
+    ];
+    let plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && !RESERVED.contains(&name);
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_to_paste_is_quoted_for_shell_and_sql() {
+        let check = |path: &str, namespace: &str, table: &str, expected: &str| {
+            assert_eq!(duckdb_line(Path::new(path), namespace, table), expected);
+        };
+        check("a.duckdb", "shop", "orders", "duckdb a.duckdb 'FROM shop.orders LIMIT 10'");
+        check(
+            "shop.duckdb",
+            "shop",
+            "orders",
+            "duckdb shop.duckdb 'FROM shop.shop.orders LIMIT 10'",
+        );
+        check(
+            "my data.duckdb",
+            "shop",
+            "order",
+            "duckdb 'my data.duckdb' 'FROM shop.\"order\" LIMIT 10'",
+        );
+        check("a.duckdb", "shop", "it's", "duckdb a.duckdb \"FROM shop.\\\"it's\\\" LIMIT 10\"");
+    }
+}

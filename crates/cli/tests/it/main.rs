@@ -1,0 +1,23 @@
+//! The built binary, end to end: against a scripted function, into real DuckDB files.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod support;
+
+mod arrows;
+mod bad_input;
+mod config;
+mod demo;
+mod function_kinds;
+mod golden;
+mod interrupt;
+mod locks;
+mod log_events;
+mod output;
+mod paging;
+mod preview;
+mod requests;
+mod setup_test;
+mod startup;
+mod state;
+mod tables;
