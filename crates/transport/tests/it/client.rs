@@ -419,12 +419,11 @@ fn what_cannot_be_called_is_refused_before_any_call() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_trusts_is_refused() {
-    // A plain server behind an https URL: the handshake fails and says so.
+async fn nothing_is_sent_before_the_handshake() {
     let fake = Fake::start(vec![Reply::Silence]).await;
     let options = HttpOptions { timeout: Duration::from_millis(300), ..HttpOptions::default() };
     let url = fake.url.replace("http:", "https:");
     let function = HttpFunction::new(&url, options).expect("a URL");
     function.call(&request()).await.expect_err("no TLS there");
-    assert!(fake.sent().is_empty(), "nothing is sent before the handshake");
+    assert!(fake.sent().is_empty(), "{:?}", fake.sent());
 }

@@ -9,6 +9,7 @@ mod handler;
 mod http_server;
 mod node_handler;
 mod retry;
+mod tls;
 mod world;
 mod wrappers;
 

@@ -53,13 +53,13 @@ pub(crate) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..1000 {
+    for _ in 0..3000 {
         if holds() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not within ten seconds: {what}");
+    panic!("not within half a minute: {what}");
 }
 
 /// Whether a process runs; one that ended and was not waited for does not.
