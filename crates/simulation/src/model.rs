@@ -1,0 +1,220 @@
+//! What the tables must hold after so many pages, by folding the source directly: no engine, no batches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::{ColumnType, DeleteMode, Options, PrimaryKey, SoftDeleteTiming};
+use serde_json::Value;
+
+use crate::cell::Cell;
+use crate::source;
+
+/// The tables as they must be.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    pub tables: BTreeMap<String, ExpectedTable>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ExpectedTable {
+    pub primary_key: PrimaryKey,
+    /// The function's own columns.
+    pub columns: BTreeMap<String, ColumnType>,
+    /// Whether there is a `_fivetran_deleted`.
+    pub soft_deletes: bool,
+    /// In the order in which their keys first came.
+    pub rows: Vec<ExpectedRow>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ExpectedRow {
+    /// A cell for each column of the table.
+    pub cells: BTreeMap<String, Cell>,
+    pub deleted: bool,
+    /// The page that last sent it, or last named it in `delete`.
+    pub page: usize,
+}
+
+/// What must be there after 0, 1, 2, … pages.
+pub fn expectations(options: &Options) -> Vec<Expected> {
+    let mut fold = Fold { options: options.clone(), ..Fold::default() };
+    let mut expectations = vec![Expected::default()];
+    for page in source::page_values() {
+        fold.page(&page);
+        let tables = fold.tables.iter().map(|(name, table)| (name.clone(), table.typed()));
+        expectations.push(Expected { tables: tables.collect() });
+    }
+    expectations
+}
+
+#[derive(Default)]
+struct Fold {
+    options: Options,
+    tables: BTreeMap<String, FoldTable>,
+    keys: BTreeMap<String, BTreeSet<String>>,
+    page: usize,
+    /// The page that began this sync of the story, and the tables it has named in `softDelete`.
+    first_page: usize,
+    named: BTreeSet<String>,
+}
+
+struct FoldTable {
+    key: Option<BTreeSet<String>>,
+    soft_deletes: bool,
+    /// Every value ever seen in a column, for its type.
+    seen: BTreeMap<String, Vec<Value>>,
+    rows: Vec<FoldRow>,
+}
+
+struct FoldRow {
+    values: BTreeMap<String, Value>,
+    deleted: bool,
+    page: usize,
+}
+
+impl Fold {
+    fn page(&mut self, page: &Value) {
+        for (table, hint) in members(&page["schema"]) {
+            let columns = hint["primary_key"].as_array().expect("a key is a list").iter();
+            let columns = columns.map(|column| column.as_str().expect("a name").to_owned());
+            self.keys.insert(table.clone(), columns.collect());
+        }
+        for (table, rows) in members(&page["insert"]) {
+            rows.as_array()
+                .expect("rows are a list")
+                .iter()
+                .for_each(|row| self.insert(table, row));
+        }
+        let named: BTreeSet<String> = page["softDelete"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|table| table.as_str().expect("a name").to_owned())
+            .collect();
+        for (table, rows) in members(&page["delete"]) {
+            let soft =
+                self.options.delete_mode == DeleteMode::Soft || named.contains(table.as_str());
+            for row in rows.as_array().expect("rows are a list") {
+                self.delete(table, row, soft);
+            }
+        }
+        self.named.extend(named.iter().cloned());
+        let over = page["hasMore"] == Value::Bool(false);
+        for (name, table) in &mut self.tables {
+            table.soft_deletes |= self.named.contains(name);
+            let at_once = self.options.soft_delete_timing == SoftDeleteTiming::OnResponse
+                && named.contains(name);
+            if at_once || (over && self.named.contains(name)) {
+                let unseen = table.rows.iter_mut().filter(|row| row.page < self.first_page);
+                unseen.for_each(|row| row.deleted = true);
+            }
+        }
+        self.page += 1;
+        if over {
+            self.first_page = self.page;
+            self.named.clear();
+        }
+    }
+
+    fn insert(&mut self, name: &str, row: &Value) {
+        let key = self.keys.get(name).cloned();
+        let table = self.tables.entry(name.to_owned()).or_insert_with(|| FoldTable {
+            key,
+            soft_deletes: false,
+            seen: BTreeMap::new(),
+            rows: Vec::new(),
+        });
+        let values: BTreeMap<String, Value> =
+            members(row).map(|(name, value)| (name.clone(), value.clone())).collect();
+        for (column, value) in values.iter().filter(|(_, value)| !value.is_null()) {
+            table.seen.entry(column.clone()).or_default().push(value.clone());
+        }
+        let new = FoldRow { values, deleted: false, page: self.page };
+        match table.find(row) {
+            Some(old) => *old = new,
+            None => table.rows.push(new),
+        }
+    }
+
+    fn delete(&mut self, name: &str, row: &Value, soft: bool) {
+        let Some(table) = self.tables.get_mut(name) else { return };
+        table.soft_deletes |= soft;
+        let page = self.page;
+        match table.find(row) {
+            Some(old) if soft => (old.deleted, old.page) = (true, page),
+            Some(old) => old.page = usize::MAX,
+            None => {}
+        }
+        table.rows.retain(|row| row.page != usize::MAX);
+    }
+}
+
+impl FoldTable {
+    /// The row with the same key; none in a table without key.
+    fn find(&mut self, row: &Value) -> Option<&mut FoldRow> {
+        let key = self.key.as_ref()?;
+        self.rows.iter_mut().find(|old| key.iter().all(|column| old.values[column] == row[column]))
+    }
+
+    fn typed(&self) -> ExpectedTable {
+        let columns: BTreeMap<String, ColumnType> =
+            self.seen.iter().map(|(name, values)| (name.clone(), type_of(values))).collect();
+        let rows = self.rows.iter().map(|row| ExpectedRow {
+            cells: columns
+                .iter()
+                .map(|(name, column_type)| {
+                    let value = row.values.get(name).unwrap_or(&Value::Null);
+                    (name.clone(), typed(value, *column_type))
+                })
+                .collect(),
+            deleted: row.deleted,
+            page: row.page,
+        });
+        ExpectedTable {
+            primary_key: self.key.clone().map_or(PrimaryKey::BatchIndex, PrimaryKey::Columns),
+            soft_deletes: self.soft_deletes,
+            rows: rows.collect(),
+            columns,
+        }
+    }
+}
+
+/// The dates of the story, in days since 1970-01-01.
+const DATES: [(&str, i32); 2] = [("2020-01-01", 18_262), ("2020-02-29", 18_321)];
+
+fn date(value: &Value) -> Option<i32> {
+    DATES.iter().find(|(text, _)| value.as_str() == Some(text)).map(|(_, days)| *days)
+}
+
+/// The type of a column in which these values were seen: what the story needs, no more.
+fn type_of(values: &[Value]) -> ColumnType {
+    let all = |is: &dyn Fn(&Value) -> bool| values.iter().all(is);
+    if all(&|value| value.is_object() || value.is_array()) {
+        ColumnType::Json
+    } else if all(&Value::is_boolean) {
+        ColumnType::Boolean
+    } else if all(&Value::is_i64) {
+        ColumnType::Long
+    } else if all(&Value::is_number) {
+        ColumnType::Double
+    } else if all(&|value| date(value).is_some()) {
+        ColumnType::LocalDate
+    } else {
+        ColumnType::String
+    }
+}
+
+fn typed(value: &Value, column_type: ColumnType) -> Cell {
+    match (column_type, value) {
+        (_, Value::Null) => Cell::Null,
+        (ColumnType::Boolean, value) => Cell::Boolean(value.as_bool().expect("a boolean")),
+        (ColumnType::Long, value) => Cell::Long(value.as_i64().expect("a long")),
+        (ColumnType::Double, value) => Cell::double(value.as_f64().expect("a number")),
+        (ColumnType::LocalDate, value) => Cell::Date(date(value).expect("a date")),
+        (_, Value::String(text)) => Cell::text(text),
+        (_, value) => Cell::text(&value.to_string()),
+    }
+}
+
+fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}

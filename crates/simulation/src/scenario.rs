@@ -1,0 +1,66 @@
+//! The ways in which the story is told: how pages are joined, what the user chose, who the rival is.
+
+use std::sync::Arc;
+
+use engine::{DeleteMode, Limits, Options, Run, SoftDeleteTiming, Timestamp};
+use protocol::{CustomPayload, Secrets, SyncId};
+
+use crate::model::{Expected, expectations};
+
+/// One way, and what must come of it.
+#[derive(Debug)]
+pub struct Scenario {
+    pub name: &'static str,
+    pub options: Options,
+    pub limits: Limits,
+    pub rival: Rival,
+    /// After 0, 1, 2, … pages.
+    pub expected: Vec<Expected>,
+}
+
+/// How much another engine lands when it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rival {
+    Page,
+    /// Pages to the end of the sync.
+    Sync,
+}
+
+impl Scenario {
+    pub fn all() -> Vec<Scenario> {
+        let joined = |rows| Limits { batch_rows_max: rows, ..Limits::default() };
+        let page_by_page = Limits { batch_bytes_max: 0, ..Limits::default() };
+        let hard = Options { delete_mode: DeleteMode::Hard, ..Options::default() };
+        let at_once =
+            Options { soft_delete_timing: SoftDeleteTiming::OnResponse, ..Options::default() };
+        vec![
+            Scenario::new("a few pages a commit", Options::default(), joined(9), Rival::Page),
+            Scenario::new("a page a commit, hard deletes", hard, page_by_page, Rival::Sync),
+            Scenario::new("a sync a commit, sweeps at once", at_once, joined(1000), Rival::Page),
+        ]
+    }
+
+    fn new(name: &'static str, options: Options, limits: Limits, rival: Rival) -> Scenario {
+        let expected = expectations(&options);
+        Scenario { name, options, limits, rival, expected }
+    }
+
+    /// The sync that a scheduler starts for the `life`th time. Its clock now and then went back.
+    pub fn run(&self, life: u64) -> Run {
+        const START_MICROS: i64 = 1_700_000_000_000_000;
+        const MINUTE_MICROS: i64 = 60_000_000;
+        let minutes =
+            i64::try_from(life).expect("lives are few") - if life % 3 == 2 { 5 } else { 0 };
+        let started_at = Timestamp(START_MICROS + minutes * MINUTE_MICROS);
+        Run {
+            sync_id: SyncId(format!("sync-{life}")),
+            started_at,
+            clock: Arc::new(move || started_at),
+            agent: String::new(),
+            secrets: Secrets::default(),
+            custom_payload: CustomPayload::default(),
+            options: self.options.clone(),
+            limits: self.limits.clone(),
+        }
+    }
+}
