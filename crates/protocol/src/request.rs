@@ -79,6 +79,10 @@ impl Request {
             setup_test: Option<bool>,
             sync_id: Option<String>,
         }
+        // serde would also read a list, member by member.
+        if !text.trim_start().starts_with('{') {
+            return Err(FunctionError::invalid_response("the request is not a JSON object"));
+        }
         let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| {
             FunctionError::invalid_response(format!("the request is not one: {error}"))
         })?;
@@ -225,7 +229,7 @@ mod tests {
             .expect("a request");
         assert_eq!(read.state, State::default());
         assert_eq!(read.custom_payload["a"], "b");
-        assert!(Request::from_json("[1]").is_err());
+        assert!(Request::from_json(r#"["a",{},{},{},false,"b"]"#).is_err());
     }
 
     #[test]

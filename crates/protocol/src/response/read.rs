@@ -15,7 +15,11 @@ pub(super) fn read_object(value: &Bytes, request: &Request) -> Result<Response, 
     if let Some(message) = members.error_message.as_ref().filter(|text| &text[..] != b"null") {
         return Err(FunctionError::Failed(Failure {
             message: request.secrets.redact(&text_of(message)),
-            error_type: members.error_type.as_ref().map(|text| text_of(text)),
+            error_type: members
+                .error_type
+                .as_ref()
+                .filter(|text| &text[..] != b"null")
+                .map(|text| request.secrets.redact(&text_of(text))),
             stack_trace: members
                 .stack_trace
                 .as_ref()

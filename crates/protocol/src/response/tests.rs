@@ -277,6 +277,10 @@ fn f_045_f_047_q_10_error_reports_win_over_rows() {
               line 2
         "#]],
     );
+    check(
+        r#"{"errorMessage":"no access","errorType":null}"#,
+        expect!["function_error: function failed: no access\n"],
+    );
     check(r#"{"state":{},"errorMessage":null}"#, expect!["state {} more false\n"]);
 }
 
