@@ -1,1 +1,16 @@
+//! DuckDB as a destination: a batch is one transaction, with the position in the same file.
 
+mod database;
+mod destination;
+mod failure;
+mod landing;
+mod positions;
+mod rows;
+mod session;
+mod statements;
+mod upserts;
+mod widening;
+
+pub use database::DuckDbOptions;
+pub use destination::DuckDb;
+pub use positions::{HISTORY_COMMITS_MAX, HistoryEntry, StoredConnection};

@@ -1,0 +1,159 @@
+//! An open file: one instance of DuckDB for it in this process, with one connection.
+//!
+//! DuckDB's file lock keeps other processes out but not a second instance in the same process, and two
+//! instances damage the file. So whoever opens a file that is open already shares it, and takes turns.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use duckdb::{AccessMode, Config, Connection};
+use engine::DestinationError;
+
+use crate::failure::{self, refused};
+use crate::rows::Stage;
+
+/// How DuckDB may use the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuckDbOptions {
+    /// Memory of DuckDB's own, beside the batch; what needs more is written to temporary files.
+    pub memory_max_bytes: u64,
+    /// Threads of one commit. One takes the least processor time: two take a third more for a
+    /// checkpoint, and the next call and the typing of its page run beside a commit anyway.
+    pub threads: u32,
+}
+
+impl Default for DuckDbOptions {
+    fn default() -> DuckDbOptions {
+        DuckDbOptions { memory_max_bytes: 256 << 20, threads: 1 }
+    }
+}
+
+/// A share of an open file, given back when dropped.
+pub(crate) struct SharedDatabase {
+    path: PathBuf,
+    database: Arc<Mutex<Database>>,
+}
+
+/// A file as it is open in this process.
+pub(crate) struct Database {
+    path: PathBuf,
+    options: DuckDbOptions,
+    read_only: bool,
+    stage: Stage,
+    /// `None` after a failure from which only opening the file again recovers.
+    connection: Option<Connection>,
+}
+
+/// Files that are open in this process.
+static OPEN: Mutex<BTreeMap<PathBuf, Open>> = Mutex::new(BTreeMap::new());
+
+struct Open {
+    database: Arc<Mutex<Database>>,
+    shares: usize,
+}
+
+impl SharedDatabase {
+    /// Opens a file, or shares it when it is open already (the options then stay as they are).
+    pub(crate) fn open(
+        path: &Path,
+        options: &DuckDbOptions,
+        read_only: bool,
+    ) -> Result<SharedDatabase, DestinationError> {
+        let path = resolved(path)?;
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Open { database, shares }) = open.get_mut(&path) {
+            if database.lock().unwrap_or_else(PoisonError::into_inner).read_only && !read_only {
+                return Err(refused(
+                    "destination_locked",
+                    format!("{} is in use for reading by this process", path.display()),
+                    "end what reads it first",
+                ));
+            }
+            *shares += 1;
+            return Ok(SharedDatabase { path, database: Arc::clone(database) });
+        }
+        let mut database = Database {
+            path: path.clone(),
+            options: options.clone(),
+            read_only,
+            stage: Stage::default(),
+            connection: None,
+        };
+        database.connection()?;
+        let database = Arc::new(Mutex::new(database));
+        open.insert(path.clone(), Open { database: Arc::clone(&database), shares: 1 });
+        Ok(SharedDatabase { path, database })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Database> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for SharedDatabase {
+    /// The last one closes the file before anyone can open it again.
+    fn drop(&mut self) {
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Open { shares, .. }) = open.get_mut(&self.path) else { return };
+        *shares -= 1;
+        if *shares == 0 {
+            open.remove(&self.path);
+            self.lock().connection = None;
+        }
+    }
+}
+
+impl Database {
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// The connection and the stage of its statements; opens the file when it is not.
+    pub(crate) fn connection(&mut self) -> Result<(&Connection, &Stage), DestinationError> {
+        if self.connection.is_none() {
+            let connection = open(&self.path, &self.options, self.read_only)
+                .map_err(|error| failure::to_open(&error, &self.path))?;
+            self.stage
+                .register(&connection)
+                .map_err(|error| failure::of(&error, "registering the rows' function"))?;
+            self.connection = Some(connection);
+        }
+        let connection = self.connection.as_ref().expect("the file was opened above");
+        Ok((connection, &self.stage))
+    }
+
+    /// Closes the file; the next use opens it again. What is in it then is what is on disk.
+    pub(crate) fn close(&mut self) {
+        self.connection = None;
+    }
+}
+
+fn open(path: &Path, options: &DuckDbOptions, read_only: bool) -> duckdb::Result<Connection> {
+    let mode = if read_only { AccessMode::ReadOnly } else { AccessMode::ReadWrite };
+    let config = Config::default()
+        .access_mode(mode)?
+        .max_memory(&format!("{}B", options.memory_max_bytes))?
+        .threads(i64::from(options.threads))?
+        // Nothing is fetched from anywhere because of what a file or a statement looks like.
+        .enable_autoload_extension(false)?
+        .custom_user_agent("hasmore")?;
+    Connection::open_with_flags(path, config)
+}
+
+/// The one name of a file that may not be there yet.
+fn resolved(path: &Path) -> Result<PathBuf, DestinationError> {
+    let found = fs::canonicalize(path).or_else(|_| {
+        let name = path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        Ok(fs::canonicalize(folder.unwrap_or(Path::new(".")))?.join(name))
+    });
+    found.map_err(|error: std::io::Error| {
+        refused(
+            "destination_not_found",
+            format!("{} cannot be opened: {}", path.display(), error.kind()),
+            "check the path, and create the folder first",
+        )
+    })
+}

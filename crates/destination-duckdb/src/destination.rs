@@ -1,0 +1,220 @@
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use engine::{Batch, Destination, DestinationError, Landed, Position, Schema, Timestamp};
+
+use crate::database::{Database, DuckDbOptions, SharedDatabase};
+use crate::failure::{self, refused};
+use crate::landing::Landing;
+use crate::positions::{self, Commit, HistoryEntry, StoredConnection};
+use crate::session::Session;
+use crate::statements::{self, Place};
+
+/// A DuckDB file, as the destination of one connection.
+///
+/// Its tables are in the schema `namespace`; its position, and the history of it, are in the schema
+/// `_hasmore` of the same file.
+pub struct DuckDb {
+    database: SharedDatabase,
+    connection_name: String,
+    namespace: String,
+}
+
+impl DuckDb {
+    /// Opens a file for syncing; it is created when it is not there. Nothing is written before the first
+    /// commit, and a file that is not a DuckDB database is left as it is.
+    ///
+    /// # Errors
+    /// With a code and a hint, when the file is in use by another process, is no DuckDB database, is of
+    /// a newer DuckDB, or cannot be reached.
+    pub fn open(
+        path: &Path,
+        connection_name: &str,
+        namespace: &str,
+        options: &DuckDbOptions,
+    ) -> Result<DuckDb, DestinationError> {
+        DuckDb::open_as(path, connection_name, namespace, options, false)
+    }
+
+    /// Opens a file to look at it. It must be there; commits are refused.
+    ///
+    /// # Errors
+    /// As [`DuckDb::open`].
+    pub fn open_read_only(
+        path: &Path,
+        connection_name: &str,
+        namespace: &str,
+        options: &DuckDbOptions,
+    ) -> Result<DuckDb, DestinationError> {
+        DuckDb::open_as(path, connection_name, namespace, options, true)
+    }
+
+    fn open_as(
+        path: &Path,
+        connection_name: &str,
+        namespace: &str,
+        options: &DuckDbOptions,
+        read_only: bool,
+    ) -> Result<DuckDb, DestinationError> {
+        if namespace.eq_ignore_ascii_case(positions::NAMESPACE) {
+            return Err(refused(
+                "invalid_namespace",
+                format!("the schema {namespace} is where positions are kept"),
+                "choose another schema for the connection's tables",
+            ));
+        }
+        Ok(DuckDb {
+            database: SharedDatabase::open(path, options, read_only)?,
+            connection_name: connection_name.to_owned(),
+            namespace: namespace.to_owned(),
+        })
+    }
+
+    /// The connection's commits, the newest first; at most [`crate::HISTORY_COMMITS_MAX`].
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn history(&self) -> Result<Vec<HistoryEntry>, DestinationError> {
+        let mut database = self.database.lock();
+        positions::history(database.connection()?.0, &self.connection_name)
+    }
+
+    /// Every connection that has committed to this file.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn connections(&self) -> Result<Vec<StoredConnection>, DestinationError> {
+        let mut database = self.database.lock();
+        positions::connections(database.connection()?.0)
+    }
+
+    /// The rows of one of the connection's tables, those marked as deleted too.
+    ///
+    /// # Errors
+    /// When the table is not there, or cannot be read.
+    pub fn row_count(&self, table: &str) -> Result<u64, DestinationError> {
+        let place = Place { namespace: &self.namespace, table };
+        let mut database = self.database.lock();
+        let (connection, _) = database.connection()?;
+        connection
+            .query_row(&statements::count_rows(place), [], |row| row.get(0))
+            .map_err(|error| failure::of(&error, &format!("counting the rows of table {table}")))
+    }
+
+    fn stored(&self, database: &mut Database) -> Result<Option<Position>, DestinationError> {
+        let stored = positions::read(database.connection()?.0, &self.connection_name)?;
+        match stored {
+            Some(stored) if stored.namespace != self.namespace => Err(refused(
+                "namespace_changed",
+                format!(
+                    "the tables of connection {} are in schema {}, not {}",
+                    self.connection_name, stored.namespace, self.namespace
+                ),
+                "a connection keeps its schema: give it back, or sync under another connection name",
+            )),
+            stored => Ok(stored.map(|stored| stored.position)),
+        }
+    }
+
+    fn land(&self, batch: &Batch) -> Result<Landed, DestinationError> {
+        let mut database = self.database.lock();
+        if database.is_read_only() {
+            return Err(failure::read_only());
+        }
+        begin(&mut database)?;
+        let written = self.write(&mut database, batch);
+        let (connection, _) = database.connection()?;
+        match written {
+            Ok(landed) => match connection.execute_batch("COMMIT") {
+                Ok(()) => Ok(landed),
+                Err(error) => {
+                    database.close();
+                    self.after_failed_commit(&mut database, batch, landed, &error)
+                }
+            },
+            Err(error) => {
+                if connection.execute_batch("ROLLBACK").is_err() {
+                    database.close();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Everything of a commit but its last word.
+    fn write(&self, database: &mut Database, batch: &Batch) -> Result<Landed, DestinationError> {
+        let before = self.stored(database)?;
+        let found = before.as_ref().map_or(0, Position::ordinal);
+        if found != batch.after() {
+            return Err(DestinationError::Moved { expected: batch.after(), found });
+        }
+        let (connection, stage) = database.connection()?;
+        let nothing = Schema::default();
+        let landing = Landing {
+            session: Session::new(connection, stage),
+            namespace: &self.namespace,
+            before: before.as_ref().map_or(&nothing, Position::schema),
+        };
+        let landed = landing.land(batch)?;
+        let commit = Commit {
+            connection_name: &self.connection_name,
+            namespace: &self.namespace,
+            is_first: before.is_none(),
+            batch,
+            landed: &landed,
+            committed_at: now(),
+        };
+        positions::write(connection, &commit)?;
+        Ok(landed)
+    }
+
+    /// The file was opened again, so it tells whether the batch is in it.
+    fn after_failed_commit(
+        &self,
+        database: &mut Database,
+        batch: &Batch,
+        landed: Landed,
+        error: &duckdb::Error,
+    ) -> Result<Landed, DestinationError> {
+        let held = self.stored(database).map_err(|_| {
+            DestinationError::Unavailable(format!("committing: {}", failure::message(error)))
+        })?;
+        let leaves = batch.leaves();
+        match held {
+            Some(held)
+                if held.ordinal() == leaves.ordinal()
+                    && held.committed_by() == leaves.committed_by() =>
+            {
+                Ok(landed)
+            }
+            _ => Err(failure::of(error, "committing")),
+        }
+    }
+}
+
+impl Destination for DuckDb {
+    async fn position(&mut self) -> Result<Position, DestinationError> {
+        let mut database = self.database.lock();
+        Ok(self.stored(&mut database)?.unwrap_or_default())
+    }
+
+    async fn commit(&mut self, batch: &Batch) -> Result<Landed, DestinationError> {
+        self.land(batch)
+    }
+}
+
+/// Begins a transaction; a file that an earlier failure has left unusable is opened again first.
+fn begin(database: &mut Database) -> Result<(), DestinationError> {
+    const BEGIN: &str = "BEGIN TRANSACTION";
+    if database.connection()?.0.execute_batch(BEGIN).is_ok() {
+        return Ok(());
+    }
+    database.close();
+    let (connection, _) = database.connection()?;
+    connection.execute_batch(BEGIN).map_err(|error| failure::of(&error, "beginning a transaction"))
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,249 @@
+//! One batch inside its transaction: changes, rows, sweeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::{
+    Batch, ColumnType, Counts, DestinationError, Landed, Schema, SchemaChange, Table, TableBatch,
+    system_columns,
+};
+
+use crate::failure::{self, refused};
+use crate::rows::Rows;
+use crate::session::Session;
+use crate::statements::{self, Incoming, Place};
+use crate::upserts;
+
+/// A transaction under way for one connection.
+pub(crate) struct Landing<'a> {
+    pub(crate) session: Session<'a>,
+    pub(crate) namespace: &'a str,
+    /// What the destination holds by its own account.
+    pub(crate) before: &'a Schema,
+}
+
+impl Landing<'_> {
+    /// Writes everything but the position.
+    pub(crate) fn land(&self, batch: &Batch) -> Result<Landed, DestinationError> {
+        self.check_tables(batch)?;
+        self.change(batch)?;
+        let mut landed = Landed::default();
+        for table in batch.tables() {
+            let counts = landed.tables.entry(table.table().to_owned()).or_default();
+            self.write(table, batch, counts).map_err(|error| {
+                failure::of(&error, &format!("writing table {}", table.table()))
+            })?;
+        }
+        for sweep in batch.sweeps() {
+            if !batch.leaves().schema().tables.contains_key(&sweep.table) {
+                continue;
+            }
+            let swept = self
+                .session
+                .connection
+                .execute(&statements::sweep(self.place(&sweep.table), sweep.before), [])
+                .map_err(|error| failure::of(&error, &format!("sweeping table {}", sweep.table)))?;
+            landed.tables.entry(sweep.table).or_default().swept += swept as u64;
+        }
+        Ok(landed)
+    }
+
+    fn place<'b>(&'b self, table: &'b str) -> Place<'b> {
+        Place { namespace: self.namespace, table }
+    }
+
+    /// Every table that the batch touches and that we know is as we left it.
+    fn check_tables(&self, batch: &Batch) -> Result<(), DestinationError> {
+        let mut touched: BTreeSet<&str> = batch.tables().map(TableBatch::table).collect();
+        let (changes, sweeps) = (batch.changes(), batch.sweeps().collect::<Vec<_>>());
+        touched.extend(changes.iter().map(table_of));
+        touched.extend(sweeps.iter().map(|sweep| sweep.table.as_str()));
+        for name in touched {
+            if let Some(known) = self.before.tables.get(name) {
+                self.check_table(name, known, &changes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_table(
+        &self,
+        name: &str,
+        known: &Table,
+        changes: &[SchemaChange],
+    ) -> Result<(), DestinationError> {
+        let by_hand = |what: String| {
+            refused(
+                "table_changed_by_hand",
+                format!("table {name} is not as it was left: {what}"),
+                "undo the change by hand, or drop the table and resync into another schema",
+            )
+        };
+        let failed = |error| failure::of(&error, &format!("looking at table {name}"));
+        let held = match self.describe(self.place(name)) {
+            Ok(held) => held,
+            Err(error) if error.to_string().starts_with("Catalog Error") => {
+                return Err(by_hand("it is gone".to_owned()));
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let held_type = |name: &str| {
+            held.iter().find(|(held, _)| held.eq_ignore_ascii_case(name)).map(|(_, held)| held)
+        };
+        for (column, column_type) in statements::columns_of(known) {
+            let expected = statements::sql_type(column_type);
+            match held_type(&column) {
+                None => return Err(by_hand(format!("column {column} is gone"))),
+                Some(found) if *found != expected => {
+                    return Err(by_hand(format!("column {column} is {found}, not {expected}")));
+                }
+                Some(_) => {}
+            }
+        }
+        for change in changes.iter().filter(|change| table_of(change) == name) {
+            let added = match change {
+                SchemaChange::AddColumn { column, .. } => column.as_str(),
+                SchemaChange::AddSoftDeletes { .. } => system_columns::DELETED,
+                SchemaChange::CreateTable { .. } | SchemaChange::WidenColumn { .. } => continue,
+            };
+            if held_type(added).is_some() {
+                return Err(by_hand(format!("a column {added} was added")));
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self, place: Place<'_>) -> duckdb::Result<Vec<(String, String)>> {
+        let mut statement = self.session.connection.prepare(&statements::describe(place))?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    }
+
+    /// Evolves the schema.
+    fn change(&self, batch: &Batch) -> Result<(), DestinationError> {
+        let changes = batch.changes();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let tables = &batch.leaves().schema().tables;
+        refuse_collisions(tables)?;
+        let created: BTreeSet<&str> = changes.iter().filter_map(created_table).collect();
+        if !created.is_empty() {
+            self.refuse_unmanaged(&created)?;
+        }
+        for change in &changes {
+            let name = table_of(change);
+            let place = self.place(name);
+            let statement = match change {
+                SchemaChange::CreateTable { .. } => statements::create_table(place, &tables[name]),
+                // The table was created with it.
+                _ if created.contains(name) => continue,
+                SchemaChange::AddColumn { column, column_type, .. } => {
+                    statements::add_column(place, column, *column_type)
+                }
+                SchemaChange::WidenColumn { column, from, to, .. } => {
+                    statements::widen_column(place, column, *from, *to)
+                }
+                SchemaChange::AddSoftDeletes { .. } => statements::add_soft_deletes(place),
+            };
+            self.session
+                .connection
+                .execute_batch(&statement)
+                .map_err(|error| failure::of(&error, &format!("changing table {name}")))?;
+        }
+        Ok(())
+    }
+
+    /// Dec-59: what we did not make is not ours to write to (F-199).
+    fn refuse_unmanaged(&self, created: &BTreeSet<&str>) -> Result<(), DestinationError> {
+        let failed = |error| failure::of(&error, "looking for tables");
+        self.session
+            .connection
+            .execute_batch(&statements::create_namespace(self.namespace))
+            .map_err(failed)?;
+        let mut statement = self
+            .session
+            .connection
+            .prepare(&statements::find_tables(self.namespace))
+            .map_err(failed)?;
+        let held = statement.query_map([], |row| row.get(0)).map_err(failed)?;
+        let held: Vec<String> = held.collect::<duckdb::Result<_>>().map_err(failed)?;
+        match created.iter().find(|name| held.iter().any(|held| held.eq_ignore_ascii_case(name))) {
+            None => Ok(()),
+            Some(name) => Err(refused(
+                "unmanaged_table",
+                format!(
+                    "table {}.{name} is there already, and was not made by this connection",
+                    self.namespace
+                ),
+                "sync into another schema, or rename or drop that table",
+            )),
+        }
+    }
+
+    /// Upserts, then deletes: a key with both ends deleted (F-116).
+    fn write(&self, table: &TableBatch, batch: &Batch, counts: &mut Counts) -> duckdb::Result<()> {
+        let (session, place) = (self.session, self.place(table.table()));
+        upserts::write(session, place, table, batch.synced_at(), counts)?;
+        let keys = table.key_columns();
+        let columns = key_types(table);
+        let incoming = Incoming { columns: &columns, soft_deletes: table.soft_deletes() };
+        let marks = Rows::all(&columns, table.marks());
+        if marks.count() > 0 {
+            counts.deleted +=
+                session.count(marks.clone(), &statements::count_live(place, incoming, &keys))?;
+            let mark = statements::mark_rows(place, incoming, &keys, batch.synced_at());
+            session.execute(marks, &mark)?;
+        }
+        let removals = Rows::all(&columns, table.removals());
+        if removals.count() > 0 {
+            let remove = statements::remove_rows(place, incoming, &keys);
+            counts.deleted += session.execute(removals, &remove)?;
+        }
+        Ok(())
+    }
+}
+
+/// DuckDB takes `Orders` and `orders` for one name; only source naming gives both (F-151).
+fn refuse_collisions(tables: &BTreeMap<String, Table>) -> Result<(), DestinationError> {
+    let collision = |what: String| {
+        refused(
+            "name_collision",
+            format!("{what}, and DuckDB does not tell upper case from lower case in names"),
+            "use Fivetran naming for this connection, or rename one of them in the function",
+        )
+    };
+    let mut names = BTreeSet::new();
+    for (name, table) in tables {
+        if !names.insert(name.to_ascii_lowercase()) {
+            return Err(collision(format!("two tables are called {name}")));
+        }
+        let mut columns = BTreeSet::new();
+        for (column, _) in statements::columns_of(table) {
+            if !columns.insert(column.to_ascii_lowercase()) {
+                return Err(collision(format!("table {name}: two columns are called {column}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The key's columns with their types, in the order in which deletes carry them.
+fn key_types(table: &TableBatch) -> Vec<(String, ColumnType)> {
+    let key_type = |name: &str| {
+        let column = table.columns().iter().find(|column| column.0 == name);
+        column.expect("a table has the columns of its key").clone()
+    };
+    table.key_columns().into_iter().map(key_type).collect()
+}
+
+fn table_of(change: &SchemaChange) -> &str {
+    match change {
+        SchemaChange::CreateTable { table, .. }
+        | SchemaChange::AddColumn { table, .. }
+        | SchemaChange::WidenColumn { table, .. }
+        | SchemaChange::AddSoftDeletes { table } => table,
+    }
+}
+
+fn created_table(change: &SchemaChange) -> Option<&str> {
+    matches!(change, SchemaChange::CreateTable { .. }).then(|| table_of(change))
+}

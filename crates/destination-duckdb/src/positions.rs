@@ -1,0 +1,274 @@
+//! The tables that hold positions and their history, in a schema of our own beside the user's.
+
+use std::collections::BTreeMap;
+
+use duckdb::{Connection, OptionalExt, params};
+use engine::{Batch, Counts, DestinationError, Landed, Position, StoredPositionError, Timestamp};
+use protocol::{State, SyncId};
+use serde::{Deserialize, Serialize};
+
+use crate::failure;
+use crate::statements;
+
+/// The schema of our own tables; no connection may land in it.
+pub(crate) const NAMESPACE: &str = "_hasmore";
+
+/// Commits kept in the history of a connection. A commit is at least one page; a thousand of them are
+/// weeks of hourly syncs, and states are small.
+pub const HISTORY_COMMITS_MAX: u64 = 1000;
+
+/// One commit of a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryEntry {
+    /// The position's ordinal after it.
+    pub ordinal: u64,
+    pub sync_id: SyncId,
+    pub committed_at: Timestamp,
+    /// The state that it stored.
+    pub state: State,
+    pub landed: Landed,
+}
+
+/// A connection whose rows are in the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredConnection {
+    pub name: String,
+    /// The schema that its tables are in.
+    pub namespace: String,
+    pub ordinal: u64,
+    pub committed_at: Timestamp,
+}
+
+/// What is stored for a connection, as text.
+pub(crate) struct Stored {
+    pub(crate) namespace: String,
+    pub(crate) position: Position,
+}
+
+/// Whether anything was ever committed to this database.
+fn exist(connection: &Connection) -> duckdb::Result<bool> {
+    connection.query_row(
+        "SELECT count(*) > 0 FROM duckdb_tables() \
+         WHERE database_name = current_database() AND schema_name = ? AND table_name = 'positions'",
+        [NAMESPACE],
+        |row| row.get(0),
+    )
+}
+
+/// What the last commit of a connection left; `None` before the first.
+pub(crate) fn read(
+    connection: &Connection,
+    name: &str,
+) -> Result<Option<Stored>, DestinationError> {
+    let failed = |error| failure::of(&error, "reading the position");
+    if !exist(connection).map_err(failed)? {
+        return Ok(None);
+    }
+    let row = connection
+        .query_row(
+            "SELECT namespace, ordinal, sync_id, state, stored FROM _hasmore.positions \
+             WHERE connection = ?",
+            [name],
+            |row| {
+                let texts = (row.get(0)?, row.get(2)?, row.get(3)?, row.get(4)?);
+                Ok((texts, row.get::<_, u64>(1)?))
+            },
+        )
+        .optional()
+        .map_err(failed)?;
+    let Some(((namespace, sync_id, state, stored), ordinal)) = row else { return Ok(None) };
+    let (sync_id, state, stored): (String, String, String) = (sync_id, state, stored);
+    let position = Position::from_stored(parse_state(&state)?, ordinal, SyncId(sync_id), &stored)
+        .map_err(|error| match error {
+        StoredPositionError::Newer { .. } => failure::newer(&error.to_string()),
+        StoredPositionError::Damaged(_) => {
+            failure::damaged("reading the position", &error.to_string())
+        }
+    })?;
+    Ok(Some(Stored { namespace, position }))
+}
+
+/// One commit, to be written down.
+pub(crate) struct Commit<'a> {
+    pub(crate) connection_name: &'a str,
+    pub(crate) namespace: &'a str,
+    /// Whether the connection has no position yet.
+    pub(crate) is_first: bool,
+    pub(crate) batch: &'a Batch,
+    pub(crate) landed: &'a Landed,
+    pub(crate) committed_at: Timestamp,
+}
+
+/// Writes what a batch leaves, inside its transaction.
+pub(crate) fn write(connection: &Connection, commit: &Commit<'_>) -> Result<(), DestinationError> {
+    write_rows(connection, commit).map_err(|error| failure::of(&error, "writing the position"))
+}
+
+fn write_rows(connection: &Connection, commit: &Commit<'_>) -> duckdb::Result<()> {
+    let (name, leaves) = (commit.connection_name, commit.batch.leaves());
+    let (ordinal, state, sync_id) =
+        (leaves.ordinal(), leaves.state().as_json(), &leaves.committed_by().0);
+    let now = statements::instant(commit.committed_at);
+    if commit.is_first {
+        connection.execute_batch(CREATE_TABLES)?;
+        connection.execute(
+            &format!("INSERT INTO _hasmore.positions VALUES (?, ?, ?, ?, ?, ?, {now})"),
+            params![name, commit.namespace, ordinal, sync_id, state, leaves.stored()],
+        )?;
+    } else {
+        connection.execute(
+            &format!(
+                "UPDATE _hasmore.positions SET ordinal = ?, sync_id = ?, state = ?, stored = ?, \
+                 committed_at = {now} WHERE connection = ?"
+            ),
+            params![ordinal, sync_id, state, leaves.stored(), name],
+        )?;
+    }
+    connection.execute(
+        &format!("INSERT INTO _hasmore.history VALUES (?, ?, ?, {now}, ?, ?)"),
+        params![name, ordinal, sync_id, state, StoredCounts::write(commit.landed)],
+    )?;
+    if let Some(oldest) = ordinal.checked_sub(HISTORY_COMMITS_MAX).filter(|oldest| *oldest > 0) {
+        connection.execute(
+            "DELETE FROM _hasmore.history WHERE connection = ? AND ordinal <= ?",
+            params![name, oldest],
+        )?;
+    }
+    Ok(())
+}
+
+/// The newest commits of a connection, the newest first.
+pub(crate) fn history(
+    connection: &Connection,
+    name: &str,
+) -> Result<Vec<HistoryEntry>, DestinationError> {
+    let failed = |error| failure::of(&error, "reading the history");
+    if !exist(connection).map_err(failed)? {
+        return Ok(Vec::new());
+    }
+    let mut statement = connection
+        .prepare(
+            "SELECT ordinal, sync_id, epoch_us(committed_at), state, tables FROM _hasmore.history \
+             WHERE connection = ? ORDER BY ordinal DESC",
+        )
+        .map_err(failed)?;
+    let rows = statement.query_map([name], |row| {
+        let entry = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok((entry, row.get::<_, String>(3)?, row.get::<_, String>(4)?))
+    });
+    rows.map_err(failed)?
+        .map(|row| {
+            let ((ordinal, sync_id, committed_at), state, tables) = row.map_err(failed)?;
+            Ok(HistoryEntry {
+                ordinal,
+                sync_id: SyncId(sync_id),
+                committed_at: Timestamp(committed_at),
+                state: parse_state(&state)?,
+                landed: StoredCounts::read(&tables)?,
+            })
+        })
+        .collect()
+}
+
+/// Every connection that has committed to this database, by name.
+pub(crate) fn connections(
+    connection: &Connection,
+) -> Result<Vec<StoredConnection>, DestinationError> {
+    let failed = |error| failure::of(&error, "reading the connections");
+    if !exist(connection).map_err(failed)? {
+        return Ok(Vec::new());
+    }
+    let mut statement = connection
+        .prepare(
+            "SELECT connection, namespace, ordinal, epoch_us(committed_at) \
+             FROM _hasmore.positions ORDER BY connection",
+        )
+        .map_err(failed)?;
+    let rows = statement.query_map([], |row| {
+        Ok(StoredConnection {
+            name: row.get(0)?,
+            namespace: row.get(1)?,
+            ordinal: row.get(2)?,
+            committed_at: Timestamp(row.get(3)?),
+        })
+    });
+    rows.map_err(failed)?.collect::<duckdb::Result<_>>().map_err(failed)
+}
+
+fn parse_state(text: &str) -> Result<State, DestinationError> {
+    State::from_json(text)
+        .map_err(|_| failure::damaged("reading the position", "its state is not JSON"))
+}
+
+/// Without keys or indexes: only one commit at a time is written to a file.
+const CREATE_TABLES: &str = "
+CREATE SCHEMA IF NOT EXISTS _hasmore;
+CREATE TABLE IF NOT EXISTS _hasmore.positions (
+    connection VARCHAR NOT NULL,
+    namespace VARCHAR NOT NULL,
+    ordinal BIGINT NOT NULL,
+    sync_id VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    stored VARCHAR NOT NULL,
+    committed_at TIMESTAMPTZ NOT NULL
+);
+CREATE TABLE IF NOT EXISTS _hasmore.history (
+    connection VARCHAR NOT NULL,
+    ordinal BIGINT NOT NULL,
+    sync_id VARCHAR NOT NULL,
+    committed_at TIMESTAMPTZ NOT NULL,
+    state VARCHAR NOT NULL,
+    tables JSON NOT NULL
+);";
+
+/// The written form of [`Counts`].
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct StoredCounts {
+    inserted: u64,
+    updated: u64,
+    unchanged: u64,
+    deleted: u64,
+    swept: u64,
+}
+
+impl StoredCounts {
+    fn write(landed: &Landed) -> String {
+        let stored = |counts: &Counts| StoredCounts {
+            inserted: counts.inserted,
+            updated: counts.updated,
+            unchanged: counts.unchanged,
+            deleted: counts.deleted,
+            swept: counts.swept,
+        };
+        let tables: BTreeMap<&String, StoredCounts> =
+            landed.tables.iter().map(|(table, counts)| (table, stored(counts))).collect();
+        serde_json::to_string(&tables).expect("names and numbers can be written as JSON")
+    }
+
+    fn read(text: &str) -> Result<Landed, DestinationError> {
+        let tables: BTreeMap<String, StoredCounts> = serde_json::from_str(text)
+            .map_err(|_| failure::damaged("reading the history", "its counts are not readable"))?;
+        let counts = |stored: StoredCounts| Counts {
+            inserted: stored.inserted,
+            updated: stored.updated,
+            unchanged: stored.unchanged,
+            deleted: stored.deleted,
+            swept: stored.swept,
+        };
+        let tables = tables.into_iter().map(|(table, stored)| (table, counts(stored)));
+        Ok(Landed { tables: tables.collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_come_back() {
+        let counts = Counts { inserted: 1, updated: 2, unchanged: 3, deleted: 4, swept: 5 };
+        let landed = Landed { tables: BTreeMap::from([("a\"b".to_owned(), counts)]) };
+        assert_eq!(StoredCounts::read(&StoredCounts::write(&landed)), Ok(landed));
+    }
+}

@@ -1,0 +1,298 @@
+//! SQL text, as pure functions of tables, columns and moments.
+//!
+//! Rows reach a statement through the table function of [`crate::rows`]: its columns are `c0`, `c1`, …
+//! in the order of the batch, and it is called `incoming`. The table that the statement is about is
+//! called `held`.
+
+use engine::{ColumnType, Table, Timestamp, system_columns};
+
+use crate::rows;
+use crate::widening;
+
+/// Where a table is in the database.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) table: &'a str,
+}
+
+impl Place<'_> {
+    fn quoted(self) -> String {
+        format!("{}.{}", identifier(self.namespace), identifier(self.table))
+    }
+}
+
+/// Any name as an identifier: quoted always, so that reserved words and hostile names are ordinary
+/// (F-152).
+pub(crate) fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
+
+/// A moment, written so that no setting of the session can shift it.
+pub(crate) fn instant(moment: Timestamp) -> String {
+    format!("TIMESTAMPTZ '{moment}'")
+}
+
+/// The types of Dec-63.
+pub(crate) fn sql_type(column_type: ColumnType) -> String {
+    match column_type {
+        ColumnType::Boolean => "BOOLEAN".to_owned(),
+        ColumnType::Long => "BIGINT".to_owned(),
+        ColumnType::Decimal { scale } => format!("DECIMAL(38,{scale})"),
+        ColumnType::Double => "DOUBLE".to_owned(),
+        ColumnType::LocalDate => "DATE".to_owned(),
+        ColumnType::LocalDateTime => "TIMESTAMP".to_owned(),
+        ColumnType::Instant => "TIMESTAMP WITH TIME ZONE".to_owned(),
+        ColumnType::String => "VARCHAR".to_owned(),
+        ColumnType::Json => "JSON".to_owned(),
+    }
+}
+
+/// Every column of a table as DuckDB holds it: its own, then those of the system.
+pub(crate) fn columns_of(table: &Table) -> Vec<(String, ColumnType)> {
+    let own = table.columns.iter().map(|column| (column.name.clone(), column.column_type()));
+    let system = system_columns::of(&table.primary_key).into_iter();
+    let deleted = table.soft_deletes.then_some((system_columns::DELETED, ColumnType::Boolean));
+    own.chain(system.chain(deleted).map(|(name, column_type)| (name.to_owned(), column_type)))
+        .collect()
+}
+
+pub(crate) fn create_namespace(namespace: &str) -> String {
+    format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(namespace))
+}
+
+/// Without a primary key or index: merging without one is half the cost, and each key is written once.
+pub(crate) fn create_table(place: Place<'_>, table: &Table) -> String {
+    let columns: Vec<String> = columns_of(table)
+        .into_iter()
+        .map(|(name, column_type)| {
+            // Rows written by hand are live, like ours.
+            let default = if name == system_columns::DELETED { " DEFAULT FALSE" } else { "" };
+            format!("{} {}{default}", identifier(&name), sql_type(column_type))
+        })
+        .collect();
+    format!("CREATE TABLE {} ({})", place.quoted(), columns.join(", "))
+}
+
+pub(crate) fn add_column(place: Place<'_>, column: &str, column_type: ColumnType) -> String {
+    let (column, column_type) = (identifier(column), sql_type(column_type));
+    format!("ALTER TABLE {} ADD COLUMN {column} {column_type}", place.quoted())
+}
+
+/// Rows that are there are live (Dec-43).
+pub(crate) fn add_soft_deletes(place: Place<'_>) -> String {
+    let deleted = identifier(system_columns::DELETED);
+    format!("ALTER TABLE {} ADD COLUMN {deleted} BOOLEAN DEFAULT FALSE", place.quoted())
+}
+
+pub(crate) fn widen_column(
+    place: Place<'_>,
+    column: &str,
+    from: ColumnType,
+    to: ColumnType,
+) -> String {
+    let column = identifier(column);
+    let value = widening::expression(&column, from, to);
+    format!(
+        "ALTER TABLE {} ALTER COLUMN {column} SET DATA TYPE {} USING {value}",
+        place.quoted(),
+        sql_type(to)
+    )
+}
+
+/// Name and type of each column, in order; fails when there is no such table.
+pub(crate) fn describe(place: Place<'_>) -> String {
+    format!("SELECT column_name, column_type FROM (DESCRIBE {})", place.quoted())
+}
+
+pub(crate) fn count_rows(place: Place<'_>) -> String {
+    format!("SELECT count(*) FROM {}", place.quoted())
+}
+
+/// Whether something of that name is there already, a view too.
+pub(crate) fn find_tables(namespace: &str) -> String {
+    format!(
+        "SELECT table_name FROM information_schema.tables \
+         WHERE table_catalog = current_database() AND lower(table_schema) = lower({})",
+        text(namespace)
+    )
+}
+
+/// The columns of rows that arrive, and what is looked at in them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Incoming<'a> {
+    /// Name and type of `c0`, `c1`, ….
+    pub(crate) columns: &'a [(String, ColumnType)],
+    pub(crate) soft_deletes: bool,
+}
+
+impl Incoming<'_> {
+    fn index(self, name: &str) -> usize {
+        self.columns
+            .iter()
+            .position(|column| column.0 == name)
+            .expect("a row has the columns of its key")
+    }
+
+    fn keys_equal(self, keys: &[&str]) -> String {
+        let equal =
+            |key: &&str| format!("held.{} = incoming.c{}", identifier(key), self.index(key));
+        keys.iter().map(equal).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// Whether a held row differs from the incoming one in a column that `looked_at` chooses.
+    fn differs(self, looked_at: &dyn Fn(&str, ColumnType) -> bool) -> String {
+        let mut tests: Vec<String> = Vec::new();
+        for (index, (name, column_type)) in self.columns.iter().enumerate() {
+            if !looked_at(name, *column_type) {
+                continue;
+            }
+            let name = identifier(name);
+            tests.push(format!("held.{name} IS DISTINCT FROM incoming.c{index}"));
+            if *column_type == ColumnType::Double {
+                // 0 and -0 are equal to DuckDB and not to us.
+                tests.push(format!("signbit(held.{name}) <> signbit(incoming.c{index})"));
+            }
+        }
+        if tests.is_empty() { "FALSE".to_owned() } else { tests.join(" OR ") }
+    }
+}
+
+/// Whether a column is the function's own and not part of the key: the ones that can differ between
+/// two rows of one key.
+pub(crate) fn is_payload(name: &str, keys: &[&str]) -> bool {
+    !keys.contains(&name) && !name.starts_with(system_columns::RESERVED_PREFIX)
+}
+
+/// Dates and times are the cheapest columns to compare, and most sources have one that moves with
+/// every change.
+pub(crate) fn is_telling(column_type: ColumnType) -> bool {
+    matches!(column_type, ColumnType::LocalDate | ColumnType::LocalDateTime | ColumnType::Instant)
+}
+
+/// The held row of each incoming key, and whether it can be told at a glance that it differs: by a
+/// date or time, or because it is marked as deleted.
+pub(crate) fn match_rows(place: Place<'_>, incoming: Incoming<'_>, keys: &[&str]) -> String {
+    let mut differs =
+        incoming.differs(&|name, column_type| is_payload(name, keys) && is_telling(column_type));
+    if incoming.soft_deletes {
+        differs = format!("{differs} OR held.{} IS TRUE", identifier(system_columns::DELETED));
+    }
+    format!(
+        "SELECT held.rowid, incoming.{position}, ({differs}) \
+         FROM {table} AS held JOIN {rows}() AS incoming ON {keys}",
+        position = rows::POSITION,
+        table = place.quoted(),
+        rows = rows::FUNCTION,
+        keys = incoming.keys_equal(keys),
+    )
+}
+
+/// The places of the rows, among those given with the row they met, that differ from it in a column
+/// that [`match_rows`] has not looked at.
+pub(crate) fn compare_rows(place: Place<'_>, incoming: Incoming<'_>, keys: &[&str]) -> String {
+    let differs =
+        incoming.differs(&|name, column_type| is_payload(name, keys) && !is_telling(column_type));
+    format!(
+        "SELECT incoming.{position} FROM {table} AS held JOIN {rows}() AS incoming \
+         ON held.rowid = incoming.{row_id} WHERE {differs}",
+        position = rows::POSITION,
+        table = place.quoted(),
+        rows = rows::FUNCTION,
+        row_id = rows::ROW_ID,
+    )
+}
+
+/// Writes every incoming row as a new one, live.
+pub(crate) fn insert_rows(place: Place<'_>, incoming: Incoming<'_>) -> String {
+    let mut names: Vec<String> =
+        incoming.columns.iter().map(|column| identifier(&column.0)).collect();
+    let mut values: Vec<String> =
+        (0..incoming.columns.len()).map(|index| format!("c{index}")).collect();
+    if incoming.soft_deletes {
+        names.push(identifier(system_columns::DELETED));
+        values.push("FALSE".to_owned());
+    }
+    format!(
+        "INSERT INTO {} ({}) SELECT {} FROM {}()",
+        place.quoted(),
+        names.join(", "),
+        values.join(", "),
+        rows::FUNCTION
+    )
+}
+
+/// Only `_fivetran_synced` of the rows named by their row ids: a column written in place costs little.
+pub(crate) fn touch_rows(place: Place<'_>, synced_at: Timestamp) -> String {
+    format!(
+        "UPDATE {} SET {} = {} WHERE rowid IN (SELECT {} FROM {}())",
+        place.quoted(),
+        identifier(system_columns::SYNCED),
+        instant(synced_at),
+        rows::ROW_ID,
+        rows::FUNCTION
+    )
+}
+
+pub(crate) fn delete_rows(place: Place<'_>) -> String {
+    format!(
+        "DELETE FROM {} WHERE rowid IN (SELECT {} FROM {}())",
+        place.quoted(),
+        rows::ROW_ID,
+        rows::FUNCTION
+    )
+}
+
+/// How many of the keys name a row that is live.
+pub(crate) fn count_live(place: Place<'_>, incoming: Incoming<'_>, keys: &[&str]) -> String {
+    format!(
+        "SELECT count(*) FROM {} AS held JOIN {}() AS incoming ON {} WHERE held.{} IS NOT TRUE",
+        place.quoted(),
+        rows::FUNCTION,
+        incoming.keys_equal(keys),
+        identifier(system_columns::DELETED)
+    )
+}
+
+/// F-111: marked and stamped, other columns kept.
+pub(crate) fn mark_rows(
+    place: Place<'_>,
+    incoming: Incoming<'_>,
+    keys: &[&str],
+    synced_at: Timestamp,
+) -> String {
+    format!(
+        "UPDATE {} AS held SET {} = TRUE, {} = {} FROM {}() AS incoming WHERE {}",
+        place.quoted(),
+        identifier(system_columns::DELETED),
+        identifier(system_columns::SYNCED),
+        instant(synced_at),
+        rows::FUNCTION,
+        incoming.keys_equal(keys)
+    )
+}
+
+/// F-112.
+pub(crate) fn remove_rows(place: Place<'_>, incoming: Incoming<'_>, keys: &[&str]) -> String {
+    format!(
+        "DELETE FROM {} AS held USING {}() AS incoming WHERE {}",
+        place.quoted(),
+        rows::FUNCTION,
+        incoming.keys_equal(keys)
+    )
+}
+
+/// Marks live rows that were synced before a moment; their `_fivetran_synced` stays (F-126).
+pub(crate) fn sweep(place: Place<'_>, before: Timestamp) -> String {
+    let deleted = identifier(system_columns::DELETED);
+    format!(
+        "UPDATE {} SET {deleted} = TRUE WHERE {} < {} AND {deleted} IS NOT TRUE",
+        place.quoted(),
+        identifier(system_columns::SYNCED),
+        instant(before)
+    )
+}
