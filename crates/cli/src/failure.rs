@@ -67,9 +67,8 @@ impl Failure {
     }
 
     /// The one sentence that helps: the error's own, or that of its code.
-    pub(crate) fn advice(&self) -> Option<&str> {
-        let own = self.hint.as_deref();
-        own.or_else(|| explain::explain(self.code).map(|explanation| explanation.cure))
+    pub(crate) fn advice(&self) -> Option<String> {
+        self.hint.clone().or_else(|| explain::explain(self.code).map(|known| as_hint(known.cure)))
     }
 
     /// Several lines, the first of which says what is wrong.
@@ -86,6 +85,14 @@ impl Failure {
         }
         out
     }
+}
+
+/// A sentence of the error page as the end of a line.
+fn as_hint(cure: &str) -> String {
+    let cure = cure.trim_end_matches('.');
+    let mut characters = cure.chars();
+    let first = characters.next().unwrap_or_default();
+    first.to_lowercase().chain(characters).collect()
 }
 
 /// How the process ends.

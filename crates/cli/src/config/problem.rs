@@ -115,6 +115,6 @@ pub(crate) fn nearest<'word>(
     let given = plain(given);
     let near = |word: &str| strsim::damerau_levenshtein(&given, &plain(word));
     let (distance, word) = words.into_iter().map(|word| (near(word), word)).min()?;
-    let tolerance = (given.chars().count() / 3).clamp(1, 4);
+    let tolerance = (given.chars().count().div_ceil(3)).clamp(1, 4);
     (distance <= tolerance).then_some(word)
 }

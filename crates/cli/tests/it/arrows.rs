@@ -15,8 +15,7 @@ impl Graph {
         let rustc = said("rustc", &["-vV"]);
         let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host");
         // Packages for other platforms may not be on this machine.
-        let line =
-            ["metadata", "--format-version", "1", "--offline", "--filter-platform", host];
+        let line = ["metadata", "--format-version", "1", "--offline", "--filter-platform", host];
         let metadata: serde_json::Value =
             serde_json::from_str(&said("cargo", &line)).expect("JSON");
         let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();

@@ -27,20 +27,27 @@ fn a_mistake_is_shown_with_line_column_and_the_nearest_word() {
         "hasmore.yaml",
         "destination: {to: warehouse.duckdb}\nconnections:\n  orders:\n    url: http://localhost\n    options:\n      delete_mod: hard\n      naming: sauce\n",
     );
-    for line in [&["config", "check"][..], &["sync"], &["sync", "orders"], &["preview", "orders"]] {
-        let ended = hasmore(folder.path(), line).run().expect_error(2, "config_invalid");
-        expect![[r#"
-            error[config_invalid]: hasmore.yaml has 2 mistakes
-              hasmore.yaml:6:7: unknown key `delete_mod`
-                |
-              6 |       delete_mod: hard
-                |       ^^^^^^^^^^ did you mean `delete_mode`?
-              hasmore.yaml:7:15: expected one of `fivetran`, `source`
-                |
-              7 |       naming: sauce
-                |               ^^^^^
-              hint: Correct them; `hasmore config check` looks again without calling anything.
-        "#]le_the_way_without_one_is_shown() {
+    let lines = [&["config", "check"][..], &["sync"], &["sync", "orders"], &["preview", "orders"]];
+    let told = lines
+        .map(|line| hasmore(folder.path(), line).run().expect_error(2, "config_invalid").stderr);
+    assert!(told.iter().all(|one| *one == told[0]), "every command tells the same");
+    expect![[r#"
+        error[config_invalid]: hasmore.yaml has 2 mistakes
+          hasmore.yaml:6:7: unknown key `delete_mod`
+            |
+          6 |       delete_mod: hard
+            |       ^^^^^^^^^^ did you mean `delete_mode`?
+          hasmore.yaml:7:15: expected one of `fivetran`, `source`
+            |
+          7 |       naming: sauce
+            |               ^^^^^ did you mean `source`?
+          hint: correct them; `hasmore config check` looks again without calling anything
+    "#]]
+    .assert_eq(&told[0]);
+}
+
+#[test]
+fn without_a_file_the_way_without_one_is_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     let ended = hasmore(folder.path(), &["sync"]).run().expect_error(2, "config_not_found");
     assert!(ended.stderr.contains("--handler"), "{}", ended.stderr);

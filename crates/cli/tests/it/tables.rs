@@ -1,1 +1,58 @@
+//! `hasmore tables`: what has landed, and why each type.
 
+use crate::support::{Answer, FakeFunction, Hasmore, page};
+
+#[test]
+fn every_type_has_its_reason_and_its_place_but_no_value() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let function = FakeFunction::start([
+        page(r#"[{"id":1,"n":1},{"id":2,"n":2}]"#, r#"{"p":1}"#, true),
+        page(r#"[{"id":3,"n":3},{"id":4,"n":"h1dden"}]"#, r#"{"p":2}"#, false),
+        Answer::json(r#"{"state":{},"insert":{"Log Lines":[{"Line No":1}]}}"#),
+    ]);
+    for _ in 0..2 {
+        Hasmore::sync(folder.path(), &function.url()).run().expect_code(0);
+    }
+    let tables = || Hasmore::new(folder.path()).args(["tables", "--to", "warehouse.duckdb"]);
+    let ended = tables().run().expect_code(0);
+    assert!(ended.stdout.contains("orders in warehouse.duckdb, schema orders, 2 commits"));
+    assert!(ended.stdout.contains("t (4 rows, key id)"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("log_lines (1 row, no key: every row is new)"),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stdout.contains("line_no ← Line No"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("h1dden"));
+    let first = function.received()[0].json()["sync_id"].as_str().expect("an id")[..8].to_owned();
+    let reason = format!(
+        "an integer (sync {first}, page 1, row 1); then a text (sync {first}, page 2, row 2)"
+    );
+    assert!(ended.stdout.contains(&reason), "{reason} in {}", ended.stdout);
+
+    let answer = &tables().args(["--json"]).run().expect_code(0).json_lines()[0];
+    let table = &answer["tables"][1];
+    assert_eq!((&table["name"], &table["rows"]), (&"t".into(), &4.into()));
+    assert_eq!(table["columns"][1]["type"], "string");
+    let evidence = &table["columns"][1]["evidence"][1];
+    assert_eq!(evidence["seen"], serde_json::json!(["a text"]));
+    assert_eq!((&evidence["page"], &evidence["row"]), (&2.into(), &2.into()));
+}
+
+#[test]
+fn every_connection_of_a_file_is_listed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["b", "a"] {
+        let function = FakeFunction::start([page(r#"[{"id":1}]"#, "{}", false)]);
+        Hasmore::new(folder.path())
+            .args(["sync", "--url", &function.url(), "--to", "warehouse.duckdb", "--name", name])
+            .run()
+            .expect_code(0);
+    }
+    let ended = Hasmore::new(folder.path())
+        .args(["tables", "--to", "warehouse.duckdb", "--json"])
+        .run()
+        .expect_code(0);
+    let names: Vec<_> = ended.json_lines().iter().map(|a| a["connection"].clone()).collect();
+    assert_eq!(names, ["a", "b"]);
+}

@@ -17,7 +17,18 @@ pub(crate) struct Ended {
 
 impl Hasmore {
     pub(crate) fn new(folder: &Path) -> Hasmore {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hasmore"));
+        Hasmore::of(folder, Command::new(env!("CARGO_BIN_EXE_hasmore")))
+    }
+
+    /// Where no file may grow beyond so many blocks of 1024 bytes.
+    pub(crate) fn limited(folder: &Path, blocks: u64) -> Hasmore {
+        let mut shell = Command::new("bash");
+        let line = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &line, env!("CARGO_BIN_EXE_hasmore")]);
+        Hasmore::of(folder, shell)
+    }
+
+    fn of(folder: &Path, mut command: Command) -> Hasmore {
         command.current_dir(folder).stdin(Stdio::null());
         command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
         Hasmore { command }
@@ -29,7 +40,10 @@ impl Hasmore {
         Hasmore::new(folder).args(line)
     }
 
-    pub(crate) fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Hasmore {
+    pub(crate) fn args(
+        mut self,
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Hasmore {
         self.command.args(arguments);
         self
     }
