@@ -65,6 +65,8 @@ pub(crate) enum Command {
     /// Check the configuration file, or print its JSON Schema
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Tell the cause of an error or a warning, and its cure
+    Explain(ExplainArguments),
 }
 
 #[derive(Debug, Args)]
@@ -203,6 +205,13 @@ pub(crate) enum ConfigCommand {
     Check,
     /// Print the JSON Schema of the configuration file
     Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// The code, as in error[missing_state]
+    #[arg(value_name = "CODE")]
+    pub(crate) code: String,
 }
 
 /// What has landed for a connection: named in the configuration file, or found in a DuckDB file.

@@ -2,6 +2,7 @@
 
 mod config;
 mod demo;
+mod explain;
 mod preview;
 mod state;
 mod sync;
@@ -29,6 +30,7 @@ pub(crate) fn run(arguments: &Arguments, log: &Arc<Log>) -> Result<Exit, Failure
         Command::State(command) => state::run(global, command),
         Command::Tables(arguments) => tables::run(global, arguments),
         Command::Config(command) => config::run(global, command, log),
+        Command::Explain(arguments) => explain::run(arguments),
     }
 }
 

@@ -89,7 +89,9 @@ pub(crate) struct ConnectionConfig {
     /// The schema that holds the tables: a-z, 0-9 and _, not beginning with a digit. By default the
     /// connection's name, made to fit. Fixed once the first sync has landed.
     pub(crate) namespace: Option<String>,
+    /// How rows are typed, named and kept.
     pub(crate) options: OptionsConfig,
+    /// The maximums of a sync.
     pub(crate) limits: LimitsConfig,
 }
 
@@ -132,9 +134,9 @@ pub(crate) struct LimitsConfig {
     pub(crate) batch_bytes: Option<Size>,
     /// … or until its oldest page has waited this long. Default: 10s.
     pub(crate) batch_age: Option<Span>,
-    /// A larger response is refused. Default: 32 MB for a URL or a command, Lambda's 6,291,556 bytes for a handler.
+    /// A larger response is refused. Default: 32 MiB for a URL or a command, Lambda's 6,291,556 bytes for a handler.
     pub(crate) response_bytes: Option<Size>,
-    /// A call that takes longer has failed. Default: 60m 30s for a URL, 15m 30s for a handler or a command.
+    /// A call that takes longer has failed. Default: 60m 30s for a URL or a command, 15m 30s for a handler.
     pub(crate) call_timeout: Option<Span>,
     /// The memory that DuckDB may use. Default: 256 MiB.
     pub(crate) memory: Option<Size>,
@@ -348,5 +350,7 @@ impl JsonSchema for CommandConfig {
     }
 }
 
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod tests;

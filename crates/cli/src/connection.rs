@@ -77,16 +77,22 @@ impl FunctionSource {
     }
 }
 
+/// A connection that a command is about, or why it is not ready.
+pub(crate) struct Selected {
+    pub(crate) name: String,
+    pub(crate) ready: Result<Connection, Failure>,
+}
+
 /// The connections that a command is about: the one given on its command line, those named, or all of
-/// the configuration file. Each is ready, or tells why it is not.
+/// the configuration file.
 pub(crate) fn selected(
     global: &GlobalArguments,
     names: &[String],
     given: &GivenConnection,
-) -> Result<Vec<(String, Result<Connection, Failure>)>, Failure> {
+) -> Result<Vec<Selected>, Failure> {
     if let Some((name, config)) = given.config()? {
-        let connection = Connection::resolve(&name, &config, None, Path::new("."));
-        return Ok(vec![(name, connection)]);
+        let ready = Connection::resolve(&name, &config, None, Path::new("."));
+        return Ok(vec![Selected { name, ready }]);
     }
     let config = Config::load(&global.config)?;
     let names = match names {
@@ -101,7 +107,7 @@ pub(crate) fn selected(
         let connection = named(&config, &name)?;
         let destination = config.content.destination.as_ref().map(|to| to.to.as_path());
         let ready = Connection::resolve(&name, connection, destination, config.folder());
-        Ok((name, ready))
+        Ok(Selected { name, ready })
     });
     selected.collect()
 }

@@ -21,6 +21,9 @@ impl GivenConnection {
         if self.url.is_some() && !self.environment.is_empty() {
             return Err(wrong("--environment is for the process of a handler or a command"));
         }
+        if self.call_timeout.is_some_and(|span| span.0.is_zero()) {
+            return Err(wrong("--call-timeout 0: a call takes some time"));
+        }
         let config = ConnectionConfig {
             url: self.url.clone(),
             headers: pairs("--header", ":", &self.header)?,

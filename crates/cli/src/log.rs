@@ -128,8 +128,14 @@ impl ConnectionLog {
         }
     }
 
-    /// Something tolerated outside of a sync.
-    pub(crate) fn warn(&self, warning: &Warning) {
+    /// What was tolerated outside of a sync.
+    pub(crate) fn warn_all(&self, warnings: &[Warning]) {
+        for warning in warnings {
+            self.warn(warning);
+        }
+    }
+
+    fn warn(&self, warning: &Warning) {
         match self.log.format {
             LogFormat::Text => {
                 self.line(Level::Normal, &text::warning(warning, self.log.paint));
@@ -168,10 +174,14 @@ fn redact(value: &mut serde_json::Value, connection: &Connection) {
     match value {
         serde_json::Value::String(text) => *text = connection.redact(text),
         serde_json::Value::Array(items) => {
-            items.iter_mut().for_each(|item| redact(item, connection));
+            for item in items {
+                redact(item, connection);
+            }
         }
         serde_json::Value::Object(members) => {
-            members.values_mut().for_each(|member| redact(member, connection));
+            for member in members.values_mut() {
+                redact(member, connection);
+            }
         }
         _ => {}
     }

@@ -25,8 +25,8 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     let names: Vec<String> = arguments.connection.iter().cloned().collect();
     let mut selected = connection::selected(global, &names, &arguments.given)?;
-    let (_, connection) = selected.pop().expect("one connection was asked for");
-    let connection = Arc::new(connection?);
+    let selected = selected.pop().expect("one connection was asked for");
+    let connection = Arc::new(selected.ready?);
     super::runtime().block_on(async {
         let stop = Stop::listen(log);
         let page = call(&connection, arguments.from_start, log, &stop).await;
@@ -59,7 +59,7 @@ async fn call(
 ) -> Result<Page, Failure> {
     let run = super::begin(connection);
     let out = ConnectionLog::new(log, connection, &run.sync_id);
-    connection.warnings.iter().for_each(|warning| out.warn(warning));
+    out.warn_all(&connection.warnings);
     let stored = store::position_if_any(connection).await?;
     let position = if from_start { Position::default() } else { stored };
     let function = OpenFunction::open(connection, out.for_transport(), stop.receiver())?;
@@ -69,7 +69,7 @@ async fn call(
     let (has_more, bytes) = (response.has_more, response.body_bytes);
     let batch = Batch::plan(response, &position, &run)
         .map_err(|source| engine::SyncError::Plan { page: 1, source })?;
-    batch.warnings().iter().for_each(|warning| out.warn(warning));
+    out.warn_all(batch.warnings());
     Ok(Page { batch, has_more, bytes, known: position.schema().clone() })
 }
 

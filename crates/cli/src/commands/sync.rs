@@ -4,7 +4,7 @@ use std::sync::Arc;
 use engine::{Outcome, Summary, SyncEvent};
 
 use crate::arguments::{GlobalArguments, SyncArguments};
-use crate::connection::{self, Connection};
+use crate::connection::{self, Connection, Selected};
 use crate::failure::{Exit, Failure};
 use crate::function::OpenFunction;
 use crate::interrupt::Stop;
@@ -25,7 +25,7 @@ pub(crate) fn run(
     super::runtime().block_on(async {
         let stop = Stop::listen(log);
         let mut worst = Exit::Landed;
-        for (name, ready) in connections {
+        for Selected { name, ready } in connections {
             let exit = match ready {
                 Ok(connection) => sync_one(Arc::new(connection), arguments, log, &stop).await,
                 Err(failure) => {
@@ -53,7 +53,7 @@ async fn sync_one(
 ) -> Exit {
     let run = super::begin(&connection);
     let out = ConnectionLog::new(log, &connection, &run.sync_id);
-    connection.warnings.iter().for_each(|warning| out.warn(warning));
+    out.warn_all(&connection.warnings);
     let mut sync_log = SyncLog::new(&out);
     let mut summary = None;
     let ended = {

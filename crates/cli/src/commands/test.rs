@@ -5,7 +5,7 @@ use protocol::State;
 use serde_json::json;
 
 use crate::arguments::{GlobalArguments, TestArguments};
-use crate::connection::{self, Connection};
+use crate::connection::{self, Connection, Selected};
 use crate::failure::{Exit, Failure};
 use crate::function::OpenFunction;
 use crate::interrupt::Stop;
@@ -24,7 +24,7 @@ pub(crate) fn run(
     super::runtime().block_on(async {
         let stop = Stop::listen(log);
         let mut worst = Exit::Landed;
-        for (name, ready) in connections {
+        for Selected { name, ready } in connections {
             let exit = match ready {
                 Ok(connection) => test_one(Arc::new(connection), arguments.json, log, &stop).await,
                 Err(failure) => {
@@ -47,7 +47,7 @@ pub(crate) fn run(
 async fn test_one(connection: Arc<Connection>, json: bool, log: &Arc<Log>, stop: &Stop) -> Exit {
     let run = super::begin(&connection);
     let out = ConnectionLog::new(log, &connection, &run.sync_id);
-    connection.warnings.iter().for_each(|warning| out.warn(warning));
+    out.warn_all(&connection.warnings);
     let asked = async {
         let function = OpenFunction::open(&connection, out.for_transport(), stop.receiver())?;
         let answer = engine::setup_test(&run, &State::default(), &function).await;
@@ -56,7 +56,7 @@ async fn test_one(connection: Arc<Connection>, json: bool, log: &Arc<Log>, stop:
     };
     let verdict = asked.await.map_err(|failure| failure.of(&connection.name));
     if let Ok(SetupTest { warnings, .. }) = &verdict {
-        warnings.iter().for_each(|warning| out.warn(warning));
+        out.warn_all(warnings);
     }
     if json {
         println!("{}", verdict_json(&connection, &verdict));

@@ -68,6 +68,9 @@ fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: 
             problems.push(Problem::new(at.member(member), message));
         }
     }
+    if connection.limits.call_timeout.is_some_and(|span| span.0.is_zero()) {
+        problems.push(Problem::new(at.inner("limits", "call_timeout"), "a call takes some time"));
+    }
     if !connection.environment.is_empty() && connection.url.is_some() {
         problems.push(Problem::new(
             at.member("environment"),

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
 
+use super::page::page;
 use super::*;
 
 #[test]

@@ -125,6 +125,12 @@ fn an_answer_that_breaks_off_is_tried_again_and_told() {
 }
 
 #[test]
+fn an_answer_that_is_cut_short_is_tried_again_and_told() {
+    let cut = r#"{"state":{},"insert":{"t":[{"id":2}"#;
+    check(Answer::Truncated(cut.into()), 3, "transport", "", &[]);
+}
+
+#[test]
 fn an_answer_that_is_too_slow_is_tried_once_more_and_told() {
     let slow = page("[]", "{}", false).after(std::time::Duration::from_secs(5));
     check(slow, 3, "function_timeout", "", &["--call-timeout", "200ms"]);

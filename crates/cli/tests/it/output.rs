@@ -184,3 +184,15 @@ fn f_018_no_output_of_a_sync_holds_a_secret_or_a_row() {
         assert!(said.contains("<secret API_TOKEN>"), "{said}");
     }
 }
+
+#[test]
+fn a_code_is_explained() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let explain = |code: &str| Hasmore::new(folder.path()).args(["explain", code]).run();
+    let ended = explain("no_progress").expect_code(0);
+    for part in ["error[no_progress]\n  cause: ", "warning[no_progress]\n  cause: ", "cure: "] {
+        assert!(ended.stdout.contains(part), "{}", ended.stdout);
+    }
+    let ended = explain("no_progres").expect_error(2, "usage");
+    assert!(ended.stderr.contains("did you mean no_progress?"), "{}", ended.stderr);
+}

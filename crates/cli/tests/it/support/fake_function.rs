@@ -1,4 +1,4 @@
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -183,7 +183,7 @@ fn send(mut connection: &TcpStream, answer: Answer) -> Option<()> {
                 .write_all(b"HTTP/1.1 200 Said\r\n\r\n{\"state\":{},\"insert\":{\"t\":[")
                 .ok()?;
             loop {
-                connection.write_all(&[b' '; 64 << 10]).ok()?;
+                connection.write_all(&[b' '; 8 << 10]).ok()?;
             }
         }
         Answer::HangUp => None,

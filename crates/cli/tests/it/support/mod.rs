@@ -6,7 +6,7 @@ mod fake_function;
 
 pub(crate) use binary::{Ended, Hasmore, write};
 pub(crate) use database::{query, table_names};
-pub(crate) use fake_function::{Answer, FakeFunction, Received};
+pub(crate) use fake_function::{Answer, FakeFunction};
 
 /// A page that inserts `rows` into table `t` with key `id`.
 pub(crate) fn page(rows: &str, state: &str, has_more: bool) -> Answer {
