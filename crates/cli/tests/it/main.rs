@@ -13,6 +13,7 @@ mod golden;
 mod interrupt;
 mod locks;
 mod log_events;
+mod main_job;
 mod output;
 mod paging;
 mod preview;
