@@ -14,6 +14,9 @@ use engine::DestinationError;
 use crate::failure::{self, refused};
 use crate::rows::Stage;
 
+/// Commits are logged until their log is this long, and then go into the file.
+const LOG_BYTES_MAX: u64 = 16 << 20;
+
 /// How DuckDB may use the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DuckDbOptions {
@@ -124,6 +127,27 @@ impl Database {
         Ok((connection, &self.stage))
     }
 
+    /// Begins a transaction; a file that an earlier failure has left unusable is opened again first.
+    ///
+    /// What `logged` is false for goes into the file at once, as large commits do, and not into its
+    /// log: DuckDB 1.5 cannot read back a log in which an expression changes a column
+    /// (<https://github.com/duckdb/duckdb/issues/20543>), so that a crash would leave a file that cannot
+    /// be opened.
+    pub(crate) fn begin(&mut self, logged: bool) -> Result<(), DestinationError> {
+        let begin = |database: &mut Database| {
+            let (connection, _) = database.connection()?;
+            let threshold = if logged { LOG_BYTES_MAX } else { 1 };
+            let begin = format!("SET checkpoint_threshold = '{threshold}B'; BEGIN TRANSACTION");
+            connection
+                .execute_batch(&begin)
+                .map_err(|error| failure::of(&error, "beginning a transaction"))
+        };
+        begin(self).or_else(|_| {
+            self.close();
+            begin(self)
+        })
+    }
+
     /// Closes the file; the next use opens it again. What is in it then is what is on disk.
     pub(crate) fn close(&mut self) {
         self.connection = None;
@@ -138,6 +162,8 @@ fn open(path: &Path, options: &DuckDbOptions, read_only: bool) -> duckdb::Result
         .threads(i64::from(options.threads))?
         // Nothing is fetched from anywhere because of what a file or a statement looks like.
         .enable_autoload_extension(false)?
+        // Whatever makes the log too long goes into the file instead.
+        .with("auto_checkpoint_skip_wal_threshold", "0")?
         .custom_user_agent("hasmore")?;
     Connection::open_with_flags(path, config)
 }

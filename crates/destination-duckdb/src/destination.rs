@@ -121,7 +121,7 @@ impl DuckDb {
         if database.is_read_only() {
             return Err(failure::read_only());
         }
-        begin(&mut database)?;
+        database.begin(batch.after() > 0 && batch.changes().is_empty())?;
         let written = self.write(&mut database, batch);
         let (connection, _) = database.connection()?;
         match written {
@@ -201,17 +201,6 @@ impl Destination for DuckDb {
     async fn commit(&mut self, batch: &Batch) -> Result<Landed, DestinationError> {
         self.land(batch)
     }
-}
-
-/// Begins a transaction; a file that an earlier failure has left unusable is opened again first.
-fn begin(database: &mut Database) -> Result<(), DestinationError> {
-    const BEGIN: &str = "BEGIN TRANSACTION";
-    if database.connection()?.0.execute_batch(BEGIN).is_ok() {
-        return Ok(());
-    }
-    database.close();
-    let (connection, _) = database.connection()?;
-    connection.execute_batch(BEGIN).map_err(|error| failure::of(&error, "beginning a transaction"))
 }
 
 fn now() -> Timestamp {

@@ -153,10 +153,6 @@ impl Incoming<'_> {
             }
             let name = identifier(name);
             tests.push(format!("held.{name} IS DISTINCT FROM incoming.c{index}"));
-            if *column_type == ColumnType::Double {
-                // 0 and -0 are equal to DuckDB and not to us.
-                tests.push(format!("signbit(held.{name}) <> signbit(incoming.c{index})"));
-            }
         }
         if tests.is_empty() { "FALSE".to_owned() } else { tests.join(" OR ") }
     }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use engine::{DeleteMode, Keyless, Naming, Options};
 use expect_test::{Expect, expect};
 
@@ -25,34 +27,75 @@ fn f_100_f_110_a_row_is_replaced_whole_and_told_from_one_that_stayed() {
             (1, &rows(r#"[{"id":1,"a":"x","b":1},{"id":2,"b":2},{"id":4,"a":"new"}]"#, "id")),
         ],
         BY_ID,
-        expect![[""]],
+        expect![[r#"
+            0: t: 3 inserted
+            1: t: 1 inserted, 1 updated, 1 unchanged
+            1 | x | 1 | 2023-11-14 23
+            2 | NULL | 2 | 2023-11-14 23
+            3 | z | NULL | 2023-11-14 22
+            4 | new | NULL | 2023-11-14 23
+        "#]],
     );
 }
 
 #[test]
-fn a_zero_that_becomes_negative_and_a_date_that_moves_are_changes() {
-    check(
-        &World::new(),
-        &[
-            (
-                0,
-                &rows(
-                    r#"[{"id":1,"n":0.0,"d":"2024-01-01"},{"id":2,"n":1.5,"d":"2024-01-01"}]"#,
-                    "id",
-                ),
-            ),
-            (
-                1,
-                &rows(
-                    r#"[{"id":1,"n":-0.0,"d":"2024-01-01"},{"id":2,"n":1.5,"d":"2024-01-02"}]"#,
-                    "id",
-                ),
-            ),
-            (2, &rows(r#"[{"id":1,"n":-0.0,"d":"2024-01-01"},{"id":2,"n":1.5,"d":null}]"#, "id")),
-        ],
-        "SELECT id, n, CAST(d AS VARCHAR) FROM shop.t ORDER BY id",
-        expect![[""]],
-    );
+fn a_change_is_seen_in_a_column_of_any_type() {
+    let page = |change: &str| {
+        let mut row = BTreeMap::from([
+            ("b", "true"),
+            ("n", "1"),
+            ("f", "0.5"),
+            ("big", "12345678901234567890"),
+            ("d", r#""2024-01-01""#),
+            ("dt", r#""2024-01-01T00:00:00""#),
+            ("i", r#""2024-01-01T00:00:00Z""#),
+            ("s", r#""x""#),
+            ("j", r#"{"a":1}"#),
+            ("gone", "null"),
+        ]);
+        let (column, value) = change.split_once('=').expect("column=value");
+        row.insert(column, value);
+        let columns = row.into_iter().map(|(name, value)| format!(r#""{name}":{value}"#));
+        let columns = columns.collect::<Vec<_>>().join(",");
+        rows(&format!(r#"[{{"id":1,{columns}}},{{"id":2,"gone":1}}]"#), "id")
+    };
+    let world = World::new();
+    let mut out = String::new();
+    for (sync, change) in (0..).zip([
+        "n=1",
+        "n=1",
+        "b=false",
+        "n=2",
+        "f=0.25",
+        "big=12345678901234567891",
+        r#"d="2024-01-02""#,
+        r#"dt="2024-01-01T00:00:01""#,
+        r#"i="2024-01-01T00:00:01Z""#,
+        r#"s="y""#,
+        r#"j={"a": 1}"#,
+        "gone=1",
+        "s=null",
+        "d=null",
+    ]) {
+        out.push_str(&format!("{change}: {}\n", told(&world.land(sync, &page(change)))));
+    }
+    expect![[r#"
+        n=1: t: 2 inserted
+        n=1: t: 2 unchanged
+        b=false: t: 1 updated, 1 unchanged
+        n=2: t: 1 updated, 1 unchanged
+        f=0.25: t: 1 updated, 1 unchanged
+        big=12345678901234567891: t: 1 updated, 1 unchanged
+        d="2024-01-02": t: 1 updated, 1 unchanged
+        dt="2024-01-01T00:00:01": t: 1 updated, 1 unchanged
+        i="2024-01-01T00:00:01Z": t: 1 updated, 1 unchanged
+        s="y": t: 1 updated, 1 unchanged
+        j={"a": 1}: t: 1 updated, 1 unchanged
+        gone=1: t: 1 updated, 1 unchanged
+        s=null: t: 1 updated, 1 unchanged
+        d=null: t: 1 updated, 1 unchanged
+    "#]]
+    .assert_eq(&out);
 }
 
 #[test]
@@ -67,7 +110,14 @@ fn f_111_f_114_f_117_a_marked_row_keeps_its_values_and_can_live_again() {
             (3, &rows(r#"[{"id":1,"a":"x"}]"#, "id")),
         ],
         BY_ID,
-        expect![[""]],
+        expect![[r#"
+            0: t: 2 inserted
+            1: t: 1 deleted
+            2: t: 
+            3: t: 1 updated
+            1 | x | 2023-11-15 01 | false
+            2 | y | 2023-11-14 22 | false
+        "#]],
     );
 }
 
@@ -85,7 +135,11 @@ fn f_112_f_116_a_removed_row_is_gone_also_when_its_page_inserted_it() {
             ),
         ],
         BY_ID,
-        expect![[""]],
+        expect![[r#"
+            0: t: 2 inserted
+            1: t: 1 inserted, 2 deleted
+            3 | z | 2023-11-14 23
+        "#]],
     );
 }
 
@@ -102,7 +156,13 @@ fn f_116_a_row_inserted_and_marked_by_one_page_keeps_its_new_values() {
             ),
         ],
         BY_ID,
-        expect![[""]],
+        expect![[r#"
+            0: t: 2 inserted
+            1: t: 1 inserted, 1 updated, 2 deleted
+            1 | z | 2023-11-14 23 | true
+            2 | y | 2023-11-14 22 | false
+            3 | z | 2023-11-14 23 | true
+        "#]],
     );
 }
 
@@ -121,7 +181,16 @@ fn f_119_f_122_f_123_f_126_a_sweep_marks_what_was_not_sent() {
             (3, r#"{"state":{},"softDelete":["t"],"hasMore":false}"#),
         ],
         BY_ID,
-        expect![[""]],
+        expect![[r#"
+            0: t: 3 inserted
+            0: 
+            1: t: 1 unchanged, 2 swept
+            2: t: 1 swept
+            3: t: 
+            1 | 2023-11-14 22 | true
+            2 | 2023-11-14 23 | true
+            3 | 2023-11-14 22 | true
+        "#]],
     );
 }
 
@@ -132,7 +201,17 @@ fn f_106_f_108_every_row_of_a_table_without_key_is_new() {
         &World::new(),
         &[(0, &page), (0, &page), (1, &page)],
         "SELECT a, CAST(_fivetran_batch AS VARCHAR)[:13], _fivetran_index FROM shop.t ORDER BY ALL",
-        expect![[""]],
+        expect![[r#"
+            0: t: 2 inserted
+            0: t: 2 inserted
+            1: t: 2 inserted
+            x | 2023-11-14 22 | 0
+            x | 2023-11-14 22 | 1
+            x | 2023-11-14 22 | 2
+            x | 2023-11-14 22 | 3
+            x | 2023-11-14 23 | 0
+            x | 2023-11-14 23 | 1
+        "#]],
     );
 }
 
@@ -144,7 +223,12 @@ fn f_109_equal_rows_are_one_by_their_hash() {
         &World::with(options),
         &[(0, &page), (1, &page)],
         "SELECT a, n, length(_fivetran_id) FROM shop.t ORDER BY ALL",
-        expect![[""]],
+        expect![[r#"
+            0: t: 2 inserted
+            1: t: 2 unchanged
+            x | 1 | 64
+            y | NULL | 64
+        "#]],
     );
 }
 
@@ -160,7 +244,13 @@ fn a_key_of_several_columns_of_several_types() {
         &World::new(),
         &[(0, &page("1")), (1, &page("2")), (2, &page("2"))],
         "SELECT n, s, b, a FROM shop.t ORDER BY ALL",
-        expect![[""]],
+        expect![[r#"
+            0: t: 2 inserted
+            1: t: 2 updated
+            2: t: 2 unchanged
+            1 | x | true | 2
+            1 | y | true | 2
+        "#]],
     );
 }
 
@@ -177,7 +267,16 @@ fn f_152_hostile_names_are_ordinary() {
         &[(0, &page), (1, &page)],
         "SELECT table_name, column_name, data_type FROM information_schema.columns \
          WHERE table_schema = 'shop' ORDER BY ALL",
-        expect![[""]],
+        expect![[r#"
+            0: "; DROP TABLE shop.t; --: 1 inserted; order: 1 inserted
+            1: "; DROP TABLE shop.t; --: 1 unchanged; order: 1 unchanged
+            "; DROP TABLE shop.t; -- | "; DROP TABLE shop.t; -- | VARCHAR
+            "; DROP TABLE shop.t; -- | '🦀\ | BIGINT
+            "; DROP TABLE shop.t; -- | _fivetran_synced | TIMESTAMP WITH TIME ZONE
+            "; DROP TABLE shop.t; -- | select | BIGINT
+            order | _fivetran_synced | TIMESTAMP WITH TIME ZONE
+            order | group | BIGINT
+        "#]],
     );
 }
 
@@ -186,7 +285,7 @@ fn names_that_differ_in_case_alone_are_refused() {
     let options = Options { naming: Naming::Source, ..Options::default() };
     let world = World::with(options);
     let page = r#"{"state":{},"insert":{"Orders":[{"a":1}],"orders":[{"a":1}]},"hasMore":true}"#;
-    expect![[""]].assert_eq(&told(&world.land(0, page)));
+    expect!["name_collision: destination refused: two tables are called orders, and DuckDB does not tell upper case from lower case in names"].assert_eq(&told(&world.land(0, page)));
 }
 
 #[test]
@@ -202,7 +301,11 @@ fn f_146_f_195_f_196_tables_and_columns_that_vanish_stay() {
             (1, &rows(r#"[{"id":1}]"#, "id")),
         ],
         "SELECT id, a, (SELECT count(*) FROM shop.u) FROM shop.t",
-        expect![[""]],
+        expect![[r#"
+            0: t: 1 inserted; u: 1 inserted
+            1: t: 1 updated
+            1 | NULL | 1
+        "#]],
     );
 }
 
@@ -219,7 +322,12 @@ fn f_199_a_table_that_is_there_already_is_not_ours() {
     out.push('\n');
     out.push_str(&world.query("FROM shop.t"));
     out.push_str(&world.query("SELECT count(*) FROM duckdb_tables()"));
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        unmanaged_table: destination refused: table shop.t is there already, and was not made by this connection
+        unmanaged_table: destination refused: table shop.t is there already, and was not made by this connection
+        Int(7)
+        0
+    "#]].assert_eq(&out);
 }
 
 #[test]
@@ -240,7 +348,22 @@ fn a_table_changed_by_hand_is_refused_and_left_alone() {
         world.by_hand(change);
         out.push_str(&format!("{change}\n  {}\n", told(&world.land(1, &page))));
     }
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        ALTER TABLE shop.t DROP COLUMN a
+          table_changed_by_hand: destination refused: table t is not as it was left: column a is gone
+        ALTER TABLE shop.t ALTER COLUMN a TYPE JSON USING to_json(a)
+          table_changed_by_hand: destination refused: table t is not as it was left: column a is JSON, not VARCHAR
+        DROP TABLE shop.t
+          table_changed_by_hand: destination refused: table t is not as it was left: it is gone
+        DROP SCHEMA shop CASCADE
+          table_changed_by_hand: destination refused: table t is not as it was left: it is gone
+        ALTER TABLE shop.t RENAME COLUMN a TO a2
+          table_changed_by_hand: destination refused: table t is not as it was left: column a is gone
+        ALTER TABLE shop.t ADD COLUMN B INT
+          table_changed_by_hand: destination refused: table t is not as it was left: a column b was added
+        ALTER TABLE shop.t ADD COLUMN extra INT
+          t: 1 inserted, 1 unchanged
+    "#]].assert_eq(&out);
 }
 
 #[test]
@@ -249,7 +372,16 @@ fn a_key_that_was_doubled_by_hand_is_one_row_again() {
     let page = rows(r#"[{"id":1,"a":"x"},{"id":2,"a":"y"}]"#, "id");
     world.land(0, &page).expect("a first page");
     world.by_hand("INSERT INTO shop.t FROM shop.t WHERE id = 1");
-    check(&world, &[(1, &page)], "SELECT id, a FROM shop.t ORDER BY id", expect![[""]]);
+    check(
+        &world,
+        &[(1, &page)],
+        "SELECT id, a FROM shop.t ORDER BY id",
+        expect![[r#"
+        1: t: 1 updated, 1 unchanged
+        1 | x
+        2 | y
+    "#]],
+    );
 }
 
 #[test]
@@ -267,7 +399,12 @@ fn a_batch_lands_once_and_a_rival_is_fenced() {
     assert_eq!(&position(&mut other), batch.leaves());
     drop((one, other));
     out.push_str(&world.query("SELECT id FROM shop.t"));
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        t: 1 inserted
+        position_moved: another sync of this connection has committed meanwhile (expected commit 0, found 1); nothing of this batch was written
+        position_moved: another sync of this connection has committed meanwhile (expected commit 0, found 1); nothing of this batch was written
+        1
+    "#]].assert_eq(&out);
 }
 
 #[test]
@@ -297,5 +434,8 @@ fn many_pages_join_into_one_commit_with_more_rows_than_a_vector_holds() {
     let mut out = told(&Ok(last.landed.clone())) + "\n";
     drop(destination);
     out.push_str(&world.query("SELECT count(*), count(DISTINCT id), count(n), min(text), max(text), sum(n)::BIGINT FROM shop.t"));
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        t: 3000 unchanged
+        3000 | 3000 | 2000 | a text of more than twelve bytes 4000 | a text of more than twelve bytes 6999 | 10998000
+    "#]].assert_eq(&out);
 }

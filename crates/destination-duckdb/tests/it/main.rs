@@ -1,5 +1,6 @@
 //! Batches planned from real answers, landed in real files.
 
+mod crashing;
 mod landing;
 mod opening;
 mod positions;

@@ -53,27 +53,80 @@ fn database() -> Vec<u8> {
 
 #[test]
 fn a_file_that_is_not_there_is_created_only_to_write() {
-    check(None, expect![[""]]);
+    check(
+        None,
+        expect![[r#"
+        None
+        to read: destination_not_found: …/warehouse.duckdb cannot be opened: there is no such file or folder
+          check the path, and create the folder first
+    "#]],
+    );
 }
 
 #[test]
 fn a_file_of_another_kind() {
-    check(Some(b"hello"), expect![[""]]);
-    check(Some(&[b'x'; 20_000]), expect![[""]]);
-    check(Some(b""), expect![[""]]);
+    check(
+        Some(b"hello"),
+        expect![[r#"
+        destination_not_duckdb: …/warehouse.duckdb is not a DuckDB database
+          name another file: this one was left as it is
+        to read: destination_not_duckdb: …/warehouse.duckdb is not a DuckDB database
+          name another file: this one was left as it is
+    "#]],
+    );
+    check(
+        Some("x".repeat(20_000).as_bytes()),
+        expect![[r#"
+        destination_not_duckdb: …/warehouse.duckdb is not a DuckDB database
+          name another file: this one was left as it is
+        to read: destination_not_duckdb: …/warehouse.duckdb is not a DuckDB database
+          name another file: this one was left as it is
+    "#]],
+    );
+    check(
+        Some(b""),
+        expect![[r#"
+        destination_not_duckdb: …/warehouse.duckdb is not a DuckDB database
+          name another file: this one was left as it is
+        to read: destination_not_duckdb: …/warehouse.duckdb is not a DuckDB database
+          name another file: this one was left as it is
+    "#]],
+    );
     let mut sqlite = b"SQLite format 3\0".to_vec();
     sqlite.resize(8192, 0);
-    check(Some(&sqlite), expect![[""]]);
+    check(
+        Some(&sqlite),
+        expect![[r#"
+        destination_not_duckdb: …/warehouse.duckdb is not a DuckDB database
+          name another file: this one was left as it is
+        to read: destination_not_duckdb: …/warehouse.duckdb is not a DuckDB database
+          name another file: this one was left as it is
+    "#]],
+    );
 }
 
 #[test]
 fn a_file_that_is_cut_or_damaged() {
     let mut bytes = database();
-    check(Some(&bytes[..5000]), expect![[""]]);
-    check(Some(&bytes[..bytes.len() / 2]), expect![[""]]);
-    bytes[8192 + 100] ^= 1;
+    check(
+        Some(&bytes[..5000]),
+        expect![[r#"
+        destination_damaged: opening …/warehouse.duckdb: IO Error: Could not read enough bytes from file "…/warehouse.duckdb": attempted to read 3192 bytes from location 5000
+          restore the file from a backup, or sync into a new one
+        to read: destination_damaged: opening …/warehouse.duckdb: IO Error: Could not read enough bytes from file "…/warehouse.duckdb": attempted to read 3192 bytes from location 5000
+          restore the file from a backup, or sync into a new one
+    "#]],
+    );
     bytes[4096 + 20] ^= 1;
-    check(Some(&bytes), expect![[""]]);
+    check(
+        Some(&bytes),
+        expect![[r#"
+        destination_damaged: opening …/warehouse.duckdb: IO Error: Corrupt database file: computed checksum 16384984446356909102 does not match stored checksum 18412911224336903214 in block at location 4096
+          restore the file from a backup, or sync into a new one
+        to read: destination_damaged: opening …/warehouse.duckdb: IO Error: Corrupt database file: computed checksum 16384984446356909102 does not match stored checksum 18412911224336903214 in block at location 4096
+          restore the file from a backup, or sync into a new one
+    "#]],
+    );
 }
 
 #[test]
@@ -83,12 +136,21 @@ fn a_file_of_a_newer_duckdb() {
     bytes[12] = 200;
     let sum = checksum(&bytes[8..4096]);
     bytes[..8].copy_from_slice(&sum.to_le_bytes());
-    check(Some(&bytes), expect![[""]]);
+    check(
+        Some(&bytes),
+        expect![[r#"
+        destination_newer: …/warehouse.duckdb was written by a newer DuckDB
+          use a newer version of hasmore with it
+        to read: destination_newer: …/warehouse.duckdb was written by a newer DuckDB
+          use a newer version of hasmore with it
+    "#]],
+    );
 }
 
 /// DuckDB's checksum of a block.
 fn checksum(block: &[u8]) -> u64 {
-    let words = block.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight")));
+    let words =
+        block.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight")));
     words.fold(5381, |sum, word| sum ^ word.wrapping_mul(0xbf58_476d_1ce4_e5b9))
 }
 
@@ -99,7 +161,10 @@ fn a_folder_that_is_not_there_and_one_that_is_no_file() {
     let directory = open(folder.path()).err();
     let mut out = missing.map(|error| error.code()).unwrap_or_default().to_owned() + "\n";
     out.push_str(directory.map(|error| error.code()).unwrap_or_default());
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        destination_not_found
+        destination_not_duckdb"#]]
+    .assert_eq(&out);
 }
 
 #[test]
@@ -115,9 +180,16 @@ fn a_position_of_a_newer_version_and_a_damaged_one() {
         world.land(0, &rows(r#"[{"id":1}]"#, "id")).expect("a first page");
         world.by_hand(change);
         let error = crate::support::now(engine::Destination::position(&mut world.open()));
-        out.push_str(&error.err().map(|error| format!("{}: {error}\n", error.code())).unwrap_or_default());
+        out.push_str(
+            &error.err().map(|error| format!("{}: {error}\n", error.code())).unwrap_or_default(),
+        );
     }
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        destination_newer: destination refused: the stored position has form 99, and this version of hasmore reads up to 1
+        destination_damaged: destination refused: reading the position: the stored position cannot be read: missing field `version` at line 1 column 2
+        destination_damaged: destination refused: reading the position: its state is not JSON
+        destination_error: destination refused: reading the position: Binder Error: Referenced column "state" not found in FROM clause!
+    "#]].assert_eq(&out);
 }
 
 #[test]
@@ -130,9 +202,14 @@ fn a_connection_keeps_its_schema_and_ours_is_not_for_tables() {
     let ours = DuckDb::open(&world.path(), "shop", "_HasMore", &options).err();
     let mut out = String::new();
     for error in [moved, ours] {
-        out.push_str(&error.map(|error| format!("{}: {error}\n", error.code())).unwrap_or_default());
+        out.push_str(
+            &error.map(|error| format!("{}: {error}\n", error.code())).unwrap_or_default(),
+        );
     }
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        namespace_changed: destination refused: the tables of connection shop are in schema shop, not other
+        invalid_namespace: destination refused: the schema _HasMore is where positions are kept
+    "#]].assert_eq(&out);
 }
 
 #[test]
@@ -164,7 +241,10 @@ fn a_file_open_for_reading_takes_no_commit() {
     let mut out = told(&commit(&mut reader, &batch));
     out.push('\n');
     out.push_str(open(&world.path()).err().map(|error| error.code()).unwrap_or_default());
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        destination_read_only: destination refused: the database was opened for reading only
+        destination_locked"#]]
+    .assert_eq(&out);
 }
 
 /// This test binary once more, running one test with a path to work on.

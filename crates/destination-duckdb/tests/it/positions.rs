@@ -39,7 +39,12 @@ fn the_history_tells_every_commit_the_newest_first() {
         out.push_str(&format!("{} {sync} {state} {landed}\n", entry.ordinal));
         assert!(entry.committed_at.0 > 1_700_000_000_000_000, "the time of the commit is kept");
     }
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        3 sync-2 {"by":"hand"} 
+        2 sync-1 {"at":1} t: 1 updated
+        1 sync-0 {"at":1} t: 2 inserted
+    "#]]
+    .assert_eq(&out);
 }
 
 #[test]
@@ -71,5 +76,10 @@ fn a_failed_commit_leaves_position_rows_and_types_as_they_were() {
     out.push_str(&told(&world.land(1, page)));
     out.push('\n');
     out.push_str(&world.query("SELECT id, a, typeof(a) FROM shop.t ORDER BY id"));
-    expect![[""]].assert_eq(&out);
+    expect![[r#"
+        unmanaged_table: destination refused: table shop.u is there already, and was not made by this connection
+        t: 1 inserted, 1 updated; u: 1 inserted
+        1 | text | VARCHAR
+        2 | NULL | VARCHAR
+    "#]].assert_eq(&out);
 }

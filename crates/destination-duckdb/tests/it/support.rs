@@ -119,7 +119,7 @@ pub(crate) fn query(path: &Path, sql: &str) -> String {
         let values: Vec<String> = (0..columns)
             .map(|column| match row.get_ref(column).expect(sql) {
                 ValueRef::Null => "NULL".to_owned(),
-                ValueRef::Text(text) => String::from_utf8(text.to_vec()).expect("UTF-8"),
+                ValueRef::Text(text) => visible(std::str::from_utf8(text).expect("UTF-8")),
                 ValueRef::BigInt(number) => number.to_string(),
                 ValueRef::Boolean(value) => value.to_string(),
                 ValueRef::Double(value) => format!("{value:?}"),
@@ -129,6 +129,12 @@ pub(crate) fn query(path: &Path, sql: &str) -> String {
         writeln!(out, "{}", values.join(" | ")).expect("a string can be written to");
     }
     out
+}
+
+fn visible(text: &str) -> String {
+    let shown =
+        |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 /// What came of a batch, in a line; the counts that are not zero.
