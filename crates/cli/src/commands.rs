@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &Arguments, log: &Arc<Log>) -> Result<Exit, Failure
         Command::Sync(arguments) => sync::run(global, arguments, log),
         Command::Preview(arguments) => preview::run(global, arguments, log),
         Command::Test(arguments) => test::run(global, arguments, log),
-        Command::State(command) => state::run(global, command),
+        Command::State(command) => state::run(global, command, log),
         Command::Tables(arguments) => tables::run(global, arguments),
         Command::Config(command) => config::run(global, command, log),
         Command::Explain(arguments) => explain::run(arguments),

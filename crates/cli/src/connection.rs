@@ -145,6 +145,11 @@ impl Connection {
         let function = resolver.function(config).map_err(|failure| failure.of(name))?;
         let (secrets, warnings) = resolver.secrets(config).map_err(|failure| failure.of(name))?;
         let destination = config.destination.as_ref().map(|to| to.to.as_path()).or(destination);
+        if destination.is_some_and(|to| to.to_string_lossy().contains("://")) {
+            return Err(
+                Failure::new("unknown_destination", "the destination is not a file").of(name)
+            );
+        }
         let agent =
             config.options.agent.clone().unwrap_or_else(|| {
                 format!("hasmore/{}/{name}/{namespace}", env!("CARGO_PKG_VERSION"))

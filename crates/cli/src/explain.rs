@@ -198,6 +198,11 @@ pub(crate) const ALL: &[Explanation] = &[
         "There is no connection of that name.",
         "Correct the name; names are told apart by their case.",
     ),
+    config(
+        "unknown_destination",
+        "The destination is not a file.",
+        "Name a DuckDB file, as in --to warehouse.duckdb; other destinations are not there yet.",
+    ),
     config("usage", "The command line cannot be read.", "hasmore help shows how it is written."),
     function(
         "ambiguous_primary_key",
@@ -430,6 +435,11 @@ pub(crate) const ALL: &[Explanation] = &[
         "non_finite_number",
         "A NaN or Infinity became NULL, as `lenient_numbers` asks.",
         "Let the function send null.",
+    ),
+    warning(
+        "output_lost",
+        "Standard output could not be written, for example because a disk is full.",
+        "What a sync has landed is not touched by it; ask again with `hasmore tables` or `hasmore state`.",
     ),
     warning(
         "reserved_column",

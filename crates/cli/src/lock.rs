@@ -27,9 +27,19 @@ pub(crate) struct Lock {
 pub(crate) struct Holder {
     hasmore: String,
     process: i32,
-    /// What it does, for a sentence: `a sync of connection orders`.
-    does: String,
+    work: Work,
+    connection: String,
     since: String,
+}
+
+/// What a lock is held for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Work {
+    Sync,
+    /// Of the state; it takes a moment.
+    Change,
+    Demo,
 }
 
 /// A running sync ends its call at once and lands what is whole; a long commit takes a while.
@@ -38,7 +48,7 @@ const STOP_POLL: Duration = Duration::from_millis(20);
 
 impl Lock {
     /// Takes the lock of a DuckDB file, or says who holds it.
-    pub(crate) fn acquire(database: &Path, does: &str) -> Result<Lock, Failure> {
+    pub(crate) fn acquire(database: &Path, work: Work, connection: &str) -> Result<Lock, Failure> {
         let path = lock_path(database);
         loop {
             let file = open(&path)?;
@@ -54,7 +64,8 @@ impl Lock {
             let holder = Holder {
                 hasmore: env!("CARGO_PKG_VERSION").to_owned(),
                 process: rustix::process::getpid().as_raw_nonzero().get(),
-                does: does.to_owned(),
+                work,
+                connection: connection.to_owned(),
                 since: clock::milliseconds_text(clock::now()),
             };
             let told = serde_json::to_string(&holder).expect("a holder can be written as JSON");
@@ -65,11 +76,15 @@ impl Lock {
     }
 
     /// The same, after asking whoever holds it to stop (F-084).
-    pub(crate) fn acquire_by_force(database: &Path, does: &str) -> Result<Lock, Failure> {
+    pub(crate) fn acquire_by_force(
+        database: &Path,
+        work: Work,
+        connection: &str,
+    ) -> Result<Lock, Failure> {
         let began_at = Instant::now();
         let mut asked = None;
         loop {
-            let refused = match Lock::acquire(database, does) {
+            let refused = match Lock::acquire(database, work, connection) {
                 Ok(lock) => return Ok(lock),
                 Err(failure) if failure.code != "sync_running" => return Err(failure),
                 Err(failure) => failure,
@@ -80,7 +95,9 @@ impl Lock {
                 );
             }
             // Once each: a second signal would end it without landing what is whole.
-            if let Some(holder) = holder(database).filter(|holder| asked != Some(holder.process)) {
+            let unasked =
+                |holder: &Holder| holder.work == Work::Sync && asked != Some(holder.process);
+            if let Some(holder) = holder(database).filter(unasked) {
                 asked = Some(holder.process);
                 if let Some(process) = Pid::from_raw(holder.process) {
                     // It may have ended meanwhile, which is what is wanted.
@@ -101,8 +118,16 @@ impl Drop for Lock {
 
 impl Holder {
     /// `a sync of connection orders (process 123, since 2026-01-01T00:00:00.000Z)`.
-    pub(crate) fn describe(&self) -> String {
-        format!("{} (process {}, since {})", self.does, self.process, self.since)
+    fn describe(&self) -> String {
+        let work = match self.work {
+            Work::Sync => "a sync",
+            Work::Change => "a change of state",
+            Work::Demo => "a demo",
+        };
+        format!(
+            "{work} of connection {:.60} (process {}, since {})",
+            self.connection, self.process, self.since
+        )
     }
 }
 
@@ -122,8 +147,10 @@ fn holder_of(mut file: &File) -> Option<Holder> {
     (blocking.pid.map(|pid| pid.as_raw_nonzero().get()) == Some(holder.process)).then_some(holder)
 }
 
+/// Beside the file itself, by whatever name it is called.
 fn lock_path(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
+    let database = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    let mut path = database.into_os_string();
     path.push(".lock");
     path.into()
 }
@@ -157,9 +184,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let database = folder.path().join("a.duckdb");
         assert!(holder(&database).is_none());
-        drop(Lock::acquire(&database, "a test").expect("the lock"));
+        drop(Lock::acquire(&database, Work::Change, "a").expect("the lock"));
         assert!(!lock_path(&database).exists());
-        drop(Lock::acquire(&database, "a test").expect("the lock again"));
+        drop(Lock::acquire(&database, Work::Change, "a").expect("the lock again"));
     }
 
     #[test]
@@ -168,17 +195,18 @@ mod tests {
         let database = folder.path().join("a.duckdb");
         std::fs::write(
             lock_path(&database),
-            r#"{"hasmore":"0","process":1,"does":"x","since":""}"#,
+            r#"{"hasmore":"0","process":1,"work":"sync","connection":"a","since":""}"#,
         )
         .expect("a file");
         assert!(holder(&database).is_none());
-        drop(Lock::acquire(&database, "a test").expect("the lock"));
+        drop(Lock::acquire(&database, Work::Change, "a").expect("the lock"));
     }
 
     #[test]
     fn a_folder_that_is_not_there_is_told() {
-        let failure =
-            Lock::acquire(Path::new("/nowhere/a.duckdb"), "a test").err().expect("no folder");
+        let failure = Lock::acquire(Path::new("/nowhere/a.duckdb"), Work::Change, "a")
+            .err()
+            .expect("no folder");
         assert_eq!(failure.code, "destination_not_found");
     }
 }

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::words;
 
-/// Pages, rows, rows each second, the last move of the state, and what is waited for.
+/// What is waited for, pages, rows, rows each second, and where the state last moved.
 pub(crate) struct Progress {
     live: bool,
     line: Mutex<Option<Line>>,
@@ -23,7 +23,9 @@ struct Line {
     rows: u64,
     /// The state as it last landed, to see whether it moves; it is never shown.
     state: String,
-    moved: Option<bool>,
+    /// Pages that have landed, all and up to the last one by which the state moved.
+    landed: u64,
+    moved_at: Option<u64>,
     calling: Option<u64>,
     landing: bool,
 }
@@ -83,7 +85,8 @@ impl Line {
             pages: 0,
             rows: 0,
             state: state.to_owned(),
-            moved: None,
+            landed: 0,
+            moved_at: None,
             calling: None,
             landing: false,
         }
@@ -101,8 +104,11 @@ impl Line {
             SyncEvent::Landed { batch, .. } => {
                 self.landing = false;
                 let state = batch.leaves().state().as_json();
-                self.moved = Some(state != self.state);
-                state.clone_into(&mut self.state);
+                self.landed += batch.pages();
+                if state != self.state {
+                    self.moved_at = Some(self.landed);
+                    state.clone_into(&mut self.state);
+                }
             }
             SyncEvent::Started { .. } | SyncEvent::Warned { .. } | SyncEvent::Finished { .. } => {}
         }
@@ -111,18 +117,20 @@ impl Line {
 
     fn message(&self) -> String {
         let rate = words::rate(self.rows, self.began_at.elapsed());
-        let state = match self.moved {
-            None => "",
-            Some(true) => " · state moved",
-            Some(false) => " · state unchanged",
+        let state = match (self.landed, self.moved_at) {
+            (0, _) => String::new(),
+            (_, None) => " · state unchanged".to_owned(),
+            (_, Some(page)) => format!(" · state moved at page {}", words::number(page)),
         };
         let waits = match (self.landing, self.calling) {
-            (true, _) => " · waits for the destination".to_owned(),
-            (false, Some(page)) => format!(" · waits for the function, page {page}"),
+            (true, _) => "waits for the destination · ".to_owned(),
+            (false, Some(page)) => {
+                format!("waits for the function, page {} · ", words::number(page))
+            }
             (false, None) => String::new(),
         };
         format!(
-            "{}: {} · {} · {} rows/s{state}{waits}",
+            "{}: {waits}{} · {} · {} rows/s{state}",
             self.connection,
             words::count(self.pages, "page"),
             words::count(self.rows, "row"),

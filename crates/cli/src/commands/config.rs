@@ -3,6 +3,7 @@ use crate::config::{self, Config};
 use crate::connection::Connection;
 use crate::failure::{Exit, Failure};
 use crate::log::{Level, Log};
+use crate::output::outln;
 
 pub(crate) fn run(
     global: &GlobalArguments,
@@ -12,7 +13,7 @@ pub(crate) fn run(
     match command {
         ConfigCommand::Check => check(global, log),
         ConfigCommand::Schema => {
-            print!("{}", config::json_schema());
+            outln!("{}", config::json_schema().trim_end());
             Ok(Exit::Landed)
         }
     }
@@ -24,15 +25,15 @@ fn check(global: &GlobalArguments, log: &Log) -> Result<Exit, Failure> {
     for (name, connection) in &config.content.connections {
         let destination = config.content.destination.as_ref().map(|to| to.to.as_path());
         match Connection::resolve(name, connection, destination, config.folder()) {
-            Ok(_) => println!("{name}: right"),
+            Ok(_) => outln!("{name}: right"),
             Err(failure) => {
-                println!("{name}: right, but not ready here");
+                outln!("{name}: right, but not ready here");
                 log.say(Level::Normal, &format!("warning[{}]: {}", failure.code, failure.message));
             }
         }
     }
     if config.content.connections.is_empty() {
-        println!("{} is right, and names no connection", config.path.display());
+        outln!("{} is right, and names no connection", config.path.display());
     }
     Ok(Exit::Landed)
 }

@@ -13,7 +13,8 @@ use crate::cells;
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::grid::Grid;
-use crate::lock::Lock;
+use crate::lock::{Lock, Work};
+use crate::output::outln;
 use crate::paint::Paint;
 use crate::report;
 use crate::store;
@@ -26,13 +27,13 @@ const TABLE: &str = "api_json_response_table";
 /// machine, into a DuckDB file.
 pub(crate) fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
     let database = arguments.to.as_path();
-    let _lock = Lock::acquire(database, "a demo")?;
+    let _lock = Lock::acquire(database, Work::Demo, CONNECTION)?;
     remove_earlier_demo(database)?;
     let paint = Paint::of(&std::io::stdout());
     super::runtime().block_on(tell(database, paint))?;
     show_table(database, paint)?;
     let line = report::duckdb_line(database, CONNECTION, TABLE);
-    println!(
+    outln!(
         "\nLook at it yourself:        {}\nSee why each type:          {}\nNow your own function:      {}",
         paint.cyan(&line),
         paint.cyan(&format!("hasmore tables --to {}", database.display())),
@@ -66,7 +67,7 @@ async fn tell(database: &Path, paint: Paint) -> Result<(), Failure> {
     })?;
     let function = HttpFunction::new(&server.url(), HttpOptions::default())?;
     let function = Told { function, paint };
-    println!(
+    outln!(
         "A function runs at {}. hasmore sends it a state; it answers with rows and the next state.\n",
         server.url()
     );
@@ -75,7 +76,7 @@ async fn tell(database: &Path, paint: Paint) -> Result<(), Failure> {
         ("B", "the next hour: what is new since then"),
         ("C", "and the next: one price has a fraction, one row is deleted"),
     ] {
-        println!("{}", paint.bold(&format!("Sync {letter}, {why}")));
+        outln!("{}", paint.bold(&format!("Sync {letter}, {why}")));
         let mut destination =
             DuckDb::open(database, CONNECTION, CONNECTION, &DuckDbOptions::default())?;
         let run = Run {
@@ -95,7 +96,7 @@ async fn tell(database: &Path, paint: Paint) -> Result<(), Failure> {
             }
         };
         engine::sync(&run, &function, &mut destination, on_event).await?;
-        println!("  {}\n", paint.green(&told));
+        outln!("  {}\n", paint.green(&told));
     }
     Ok(())
 }
@@ -133,14 +134,14 @@ struct Told<F> {
 
 impl<F: Function + Sync> Function for Told<F> {
     async fn call(&self, request: &Request) -> Result<Response, FunctionError> {
-        println!("  → state {}", self.paint.cyan(request.state.as_json()));
+        outln!("  → state {}", self.paint.cyan(request.state.as_json()));
         let response = self.function.call(request).await?;
         let deleted: u64 = response.delete.iter().map(|(_, records)| records.rows()).sum();
         let deleted = match deleted {
             0 => String::new(),
             deleted => format!(", {deleted} to delete"),
         };
-        println!(
+        outln!(
             "  ← {}{deleted}, hasMore {}, state {}",
             words::count(response.insert.iter().map(|(_, records)| records.rows()).sum(), "row"),
             response.has_more,
@@ -231,9 +232,9 @@ fn show_table(database: &Path, paint: Paint) -> Result<(), Failure> {
     for row in cells::rows(&rows, usize::MAX, &columns.map(str::to_owned)) {
         grid.row(row.into_iter().map(|cell| cell.unwrap_or_else(|| "NULL".to_owned())));
     }
-    println!("{}", paint.bold(&format!("Table {CONNECTION}.{TABLE}")));
+    outln!("{}", paint.bold(&format!("Table {CONNECTION}.{TABLE}")));
     let lines = grid.lines(usize::MAX);
-    lines.titles.iter().for_each(|line| println!("  {}", paint.dim(line)));
-    lines.rows.iter().for_each(|line| println!("  {line}"));
+    lines.titles.iter().for_each(|line| outln!("  {}", paint.dim(line)));
+    lines.rows.iter().for_each(|line| outln!("  {line}"));
     Ok(())
 }

@@ -2,6 +2,7 @@ use crate::arguments::ExplainArguments;
 use crate::config::nearest;
 use crate::explain::{ALL, Explanation, Kind};
 use crate::failure::{Exit, Failure};
+use crate::output::outln;
 
 /// The cause and the cure of a code, both where it is an error and where it is a warning.
 pub(crate) fn run(arguments: &ExplainArguments) -> Result<Exit, Failure> {
@@ -15,7 +16,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<Exit, Failure> {
     }
     for Explanation { code, kind, cause, cure } in known {
         let word = if *kind == Kind::Warning { "warning" } else { "error" };
-        println!("{word}[{code}]\n  cause: {cause}\n  cure: {cure}");
+        outln!("{word}[{code}]\n  cause: {cause}\n  cure: {cure}");
     }
     Ok(Exit::Landed)
 }

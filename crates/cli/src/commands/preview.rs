@@ -13,6 +13,7 @@ use crate::function::OpenFunction;
 use crate::grid::{self, Grid};
 use crate::interrupt::Stop;
 use crate::log::{ConnectionLog, Log};
+use crate::output::outln;
 use crate::paint::Paint;
 use crate::store;
 use crate::words;
@@ -76,7 +77,7 @@ async fn call(
 impl Page {
     fn show(&self, connection: &Connection, arguments: &PreviewArguments) {
         if arguments.json {
-            println!("{}", self.json(connection, arguments.rows));
+            outln!("{}", self.json(connection, arguments.rows));
             return;
         }
         let paint = Paint::of(&std::io::stdout());
@@ -84,7 +85,7 @@ impl Page {
             self.show_table(table, arguments.rows, paint);
         }
         for sweep in self.batch.sweeps() {
-            println!(
+            outln!(
                 "{}: rows not sent again would be marked as deleted\n",
                 paint.bold(&sweep.table)
             );
@@ -94,7 +95,7 @@ impl Page {
         } else {
             "the function has no more"
         };
-        println!(
+        outln!(
             "{}: one call, {}, {}; {more}. Nothing was written.",
             paint.bold(&connection.name),
             words::count(self.batch.rows(), "row"),
@@ -113,7 +114,7 @@ impl Page {
             engine::PrimaryKey::RowHash => "no key: equal rows are one".to_owned(),
         };
         let sent = words::count(table.rows_sent(), "row");
-        println!("{} ({sent}, {key}{new})", paint.bold(table.table()));
+        outln!("{} ({sent}, {key}{new})", paint.bold(table.table()));
         let mut grid = Grid::default();
         for (name, column_type) in own_columns(table) {
             grid = grid.typed(name, &column_type.to_string(), cells::is_numeric(*column_type));
@@ -123,27 +124,27 @@ impl Page {
             grid.row(row.into_iter().map(|cell| cell.unwrap_or_else(|| "NULL".to_owned())));
         }
         let lines = grid.lines(grid::terminal_width());
-        lines.titles.iter().for_each(|line| println!("{}", paint.dim(line)));
-        lines.rows.iter().for_each(|line| println!("{line}"));
+        lines.titles.iter().for_each(|line| outln!("{}", paint.dim(line)));
+        lines.rows.iter().for_each(|line| outln!("{line}"));
         let count = |batches: &[arrow_array::RecordBatch]| -> usize {
             batches.iter().map(arrow_array::RecordBatch::num_rows).sum()
         };
         let not_shown = count(&table.upserts()).saturating_sub(rows_max);
         if not_shown > 0 {
-            println!("{}", paint.dim(&format!("… {}", words::count(not_shown as u64, "more row"))));
+            outln!("{}", paint.dim(&format!("… {}", words::count(not_shown as u64, "more row"))));
         }
         if lines.left_out > 0 {
             let left_out = words::count(lines.left_out as u64, "more column");
-            println!("{}", paint.dim(&format!("… {left_out}: see --json")));
+            outln!("{}", paint.dim(&format!("… {left_out}: see --json")));
         }
         let (marks, removals) = (count(&table.marks()), count(&table.removals()));
         if marks > 0 {
-            println!("{} would be marked as deleted", words::count(marks as u64, "row"));
+            outln!("{} would be marked as deleted", words::count(marks as u64, "row"));
         }
         if removals > 0 {
-            println!("{} would be removed", words::count(removals as u64, "row"));
+            outln!("{} would be removed", words::count(removals as u64, "row"));
         }
-        println!();
+        outln!("");
     }
 
     fn json(&self, connection: &Connection, rows_max: usize) -> serde_json::Value {

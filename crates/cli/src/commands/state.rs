@@ -13,18 +13,24 @@ use crate::arguments::{
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::grid::{self, Grid};
-use crate::lock::Lock;
+use crate::lock::{Lock, Work};
+use crate::log::{Level, Log};
+use crate::output::outln;
 use crate::paint::Paint;
 use crate::store::{self, Stored};
 use crate::words;
 
 /// Shows or changes what a function is told with the next call. A change goes through the same door as
 /// a batch of rows, so it cannot cross a sync under way.
-pub(crate) fn run(global: &GlobalArguments, command: &StateCommand) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    global: &GlobalArguments,
+    command: &StateCommand,
+    log: &Log,
+) -> Result<Exit, Failure> {
     super::runtime().block_on(async {
         match command {
             StateCommand::Show(arguments) => show(global, arguments).await?,
-            StateCommand::Set(arguments) => set(global, arguments).await?,
+            StateCommand::Set(arguments) => set(global, arguments, log).await?,
             StateCommand::History(arguments) => history(global, arguments)?,
             StateCommand::Rollback(arguments) => rollback(global, arguments).await?,
             StateCommand::Reset(arguments) => reset(global, arguments).await?,
@@ -38,14 +44,18 @@ async fn show(global: &GlobalArguments, arguments: &StateShowArguments) -> Resul
     let stored = store::one(global, &arguments.stored)?;
     let position = landed(&stored, store::look(&stored)?.position().await?)?;
     if arguments.json {
-        println!("{}", position_json(&stored, &position));
+        outln!("{}", position_json(&stored, &position));
     } else {
-        println!("{}", position.state().as_json());
+        outln!("{}", position.state().as_json());
     }
     Ok(())
 }
 
-async fn set(global: &GlobalArguments, arguments: &StateSetArguments) -> Result<(), Failure> {
+async fn set(
+    global: &GlobalArguments,
+    arguments: &StateSetArguments,
+    log: &Log,
+) -> Result<(), Failure> {
     let text = match (&arguments.state, &arguments.file) {
         (Some(text), _) => text.clone(),
         (None, Some(path)) => read_state(path)?,
@@ -55,10 +65,11 @@ async fn set(global: &GlobalArguments, arguments: &StateSetArguments) -> Result<
         Failure::new("invalid_state", format!("the new state is not JSON: {error}"))
     })?;
     if !state.is_object() {
-        eprintln!("warning[unusual_state]: the new state is no object; it is kept as it is");
+        let line = "warning[unusual_state]: the new state is no object; it is kept as it is";
+        log.say(Level::Normal, line);
     }
     let plan = |position: &Position, run: &Run| Batch::set_state(position, state.clone(), run);
-    change(global, &arguments.stored, "a change of state", plan).await
+    change(global, &arguments.stored, plan).await
 }
 
 async fn rollback(
@@ -75,14 +86,14 @@ async fn rollback(
         ));
     };
     let plan = |position: &Position, run: &Run| Batch::set_state(position, past.state.clone(), run);
-    change(global, &arguments.stored, "a change of state", plan).await
+    change(global, &arguments.stored, plan).await
 }
 
 async fn reset(global: &GlobalArguments, arguments: &StateResetArguments) -> Result<(), Failure> {
     let mark_missing = !arguments.keep_missing;
     let plan = |position: &Position, run: &Run| Batch::resync(position, mark_missing, run);
-    change(global, &arguments.stored, "a resync", plan).await?;
-    println!(
+    change(global, &arguments.stored, plan).await?;
+    outln!(
         "the next sync begins again with {{}}; tables and rows stay{}",
         if mark_missing {
             ", and what it does not see is marked as deleted at its end"
@@ -97,16 +108,15 @@ async fn reset(global: &GlobalArguments, arguments: &StateResetArguments) -> Res
 async fn change(
     global: &GlobalArguments,
     arguments: &StoredConnection,
-    does: &str,
     plan: impl Fn(&Position, &Run) -> Batch,
 ) -> Result<(), Failure> {
     let stored = store::one(global, arguments)?;
-    let _lock = Lock::acquire(&stored.database, &format!("{does} of {}", stored.connection))?;
+    let _lock = Lock::acquire(&stored.database, Work::Change, &stored.connection)?;
     let mut destination = store::open_to_change(&stored)?;
     let position = landed(&stored, destination.position().await?)?;
     let batch = plan(&position, &run_of(&stored));
     destination.commit(&batch).await?;
-    println!(
+    outln!(
         "{}: commit {} holds the new state; commit {} held the one before",
         stored.connection,
         batch.leaves().ordinal(),
@@ -122,7 +132,7 @@ fn history(global: &GlobalArguments, arguments: &StateHistoryArguments) -> Resul
     if arguments.json {
         for past in &history {
             let state = RawValue::from_string(past.state.as_json().to_owned());
-            println!(
+            outln!(
                 "{}",
                 json!({
                     "commit": past.ordinal,
@@ -147,8 +157,8 @@ fn history(global: &GlobalArguments, arguments: &StateHistoryArguments) -> Resul
     }
     let lines = grid.lines(grid::terminal_width());
     let paint = Paint::of(&std::io::stdout());
-    lines.titles.iter().for_each(|line| println!("{}", paint.dim(line)));
-    lines.rows.iter().for_each(|line| println!("{line}"));
+    lines.titles.iter().for_each(|line| outln!("{}", paint.dim(line)));
+    lines.rows.iter().for_each(|line| outln!("{line}"));
     Ok(())
 }
 

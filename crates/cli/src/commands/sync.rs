@@ -8,8 +8,9 @@ use crate::connection::{self, Connection, Selected};
 use crate::failure::{Exit, Failure};
 use crate::function::OpenFunction;
 use crate::interrupt::Stop;
-use crate::lock::Lock;
+use crate::lock::{Lock, Work};
 use crate::log::{ConnectionLog, Level, Log, SyncLog};
+use crate::output::outln;
 use crate::paint::Paint;
 use crate::report;
 use crate::store;
@@ -31,7 +32,7 @@ pub(crate) fn run(
                 Err(failure) => {
                     log.fail(&failure);
                     if arguments.json {
-                        println!("{}", report::unready(&name, &failure));
+                        outln!("{}", report::unready(&name, &failure));
                     }
                     failure.exit()
                 }
@@ -71,7 +72,7 @@ async fn sync_one(
     }
     let summary = summary.unwrap_or_else(|| never_began(failure.as_ref()));
     if arguments.json {
-        println!("{}", report::json(&connection, &run.sync_id.0, &summary, failure.as_ref()));
+        outln!("{}", report::json(&connection, &run.sync_id.0, &summary, failure.as_ref()));
     } else if log.level > Level::Quiet
         && let Some(database) = connection.destination.as_deref()
     {
@@ -94,11 +95,10 @@ async fn pull(
     on_event: &mut (impl FnMut(SyncEvent<'_>) + Send),
 ) -> Result<(), Failure> {
     let database = connection.destination()?;
-    let does = format!("a sync of connection {}", connection.name);
     let _lock = if force {
-        Lock::acquire_by_force(database, &does)?
+        Lock::acquire_by_force(database, Work::Sync, &connection.name)?
     } else {
-        Lock::acquire(database, &does)?
+        Lock::acquire(database, Work::Sync, &connection.name)?
     };
     let function = OpenFunction::open(connection, out.for_transport(), stop.receiver())?;
     let mut destination = store::open(connection)?;
@@ -115,5 +115,5 @@ fn never_began(failure: Option<&Failure>) -> Summary {
 
 fn print_text(connection: &Connection, database: &Path, summary: &Summary) {
     let paint = Paint::of(&std::io::stdout());
-    println!("{}", report::text(connection, database, summary, paint));
+    outln!("{}", report::text(connection, database, summary, paint));
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::arguments::{GlobalArguments, TablesArguments};
 use crate::failure::{Exit, Failure};
 use crate::grid::{self, Grid};
+use crate::output::outln;
 use crate::paint::Paint;
 use crate::store::{self, Stored};
 use crate::words;
@@ -16,7 +17,16 @@ pub(crate) fn run(global: &GlobalArguments, arguments: &TablesArguments) -> Resu
     let paint = Paint::of(&std::io::stdout());
     super::runtime().block_on(async {
         for stored in store::all(global, &arguments.stored)? {
-            let mut destination = store::look(&stored)?;
+            let looked = store::look(&stored);
+            let asked_for = arguments.stored.connection.is_some() || arguments.stored.to.is_some();
+            if !asked_for
+                && let Err(failure) = &looked
+                && failure.code == "no_destination_file"
+            {
+                show_nothing(&stored, arguments.json, paint);
+                continue;
+            }
+            let mut destination = looked?;
             let position = destination.position().await?;
             let tables = &position.schema().tables;
             let rows: BTreeMap<&String, u64> = tables
@@ -26,7 +36,7 @@ pub(crate) fn run(global: &GlobalArguments, arguments: &TablesArguments) -> Resu
             if arguments.json {
                 let tables = tables.iter();
                 let tables = tables.map(|(name, table)| table_json(name, table, rows[name]));
-                println!(
+                outln!(
                     "{}",
                     json!({
                         "connection": stored.connection,
@@ -47,8 +57,26 @@ pub(crate) fn run(global: &GlobalArguments, arguments: &TablesArguments) -> Resu
     })
 }
 
+/// One of several connections whose first sync is still to come.
+fn show_nothing(stored: &Stored, json: bool, paint: Paint) {
+    if json {
+        outln!(
+            "{}",
+            json!({
+                "connection": stored.connection,
+                "namespace": stored.namespace,
+                "destination": stored.database,
+                "commits": 0,
+                "tables": [],
+            })
+        );
+    } else {
+        outln!("{}: nothing has landed yet\n", paint.bold(&stored.connection));
+    }
+}
+
 fn show_head(stored: &Stored, commits: u64, paint: Paint) {
-    println!(
+    outln!(
         "{} in {}, schema {}, {}\n",
         paint.bold(&stored.connection),
         stored.database.display(),
@@ -68,7 +96,7 @@ fn show_table(name: &str, table: &Table, rows: u64, paint: Paint) {
     };
     let deletes = if table.soft_deletes { ", marks deleted rows" } else { "" };
     let rows = words::count(rows, "row");
-    println!("{} ({rows}, {key}{deletes})", paint.bold(name));
+    outln!("{} ({rows}, {key}{deletes})", paint.bold(name));
     let mut grid = Grid::default().left("column").left("type").long("why");
     for column in &table.columns {
         let source = if column.source == column.name {
@@ -79,9 +107,9 @@ fn show_table(name: &str, table: &Table, rows: u64, paint: Paint) {
         grid.row([source, column.column_type().to_string(), why(column)]);
     }
     let lines = grid.lines(grid::terminal_width());
-    lines.titles.iter().for_each(|line| println!("  {}", paint.dim(line)));
-    lines.rows.iter().for_each(|line| println!("  {line}"));
-    println!();
+    lines.titles.iter().for_each(|line| outln!("  {}", paint.dim(line)));
+    lines.rows.iter().for_each(|line| outln!("  {line}"));
+    outln!("");
 }
 
 /// `an integer (page 1, row 1); a number with a point (sync 3f2a…, page 900, row 12)`.

@@ -10,6 +10,7 @@ use crate::failure::{Exit, Failure};
 use crate::function::OpenFunction;
 use crate::interrupt::Stop;
 use crate::log::{ConnectionLog, Log};
+use crate::output::outln;
 use crate::paint::Paint;
 use crate::report;
 use crate::words;
@@ -30,7 +31,7 @@ pub(crate) fn run(
                 Err(failure) => {
                     log.fail(&failure);
                     if arguments.json {
-                        println!("{}", report::unready(&name, &failure));
+                        outln!("{}", report::unready(&name, &failure));
                     }
                     failure.exit()
                 }
@@ -59,7 +60,7 @@ async fn test_one(connection: Arc<Connection>, json: bool, log: &Arc<Log>, stop:
         out.warn_all(warnings);
     }
     if json {
-        println!("{}", verdict_json(&connection, &verdict));
+        outln!("{}", verdict_json(&connection, &verdict));
     }
     match verdict {
         Ok(SetupTest { rows, .. }) => {
@@ -69,7 +70,7 @@ async fn test_one(connection: Arc<Connection>, json: bool, log: &Arc<Log>, stop:
                     0 => String::new(),
                     rows => format!(" ({} were sent along and dropped)", words::count(rows, "row")),
                 };
-                println!("{}: {}{rows}", paint.bold(&connection.name), paint.green("passed"));
+                outln!("{}: {}{rows}", paint.bold(&connection.name), paint.green("passed"));
             }
             Exit::Landed
         }

@@ -196,3 +196,29 @@ fn a_code_is_explained() {
     let ended = explain("no_progres").expect_error(2, "usage");
     assert!(ended.stderr.contains("did you mean no_progress?"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_reader_that_stops_early_is_no_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let function = FakeFunction::start([page(r#"[{"id":1}]"#, "{}", false)]);
+    Hasmore::sync(folder.path(), &function.url()).run().expect_code(0);
+    for command in ["tables", "config", "demo"] {
+        let mut line = vec![command];
+        line.extend(match command {
+            "tables" => vec!["--to", "warehouse.duckdb"],
+            "config" => vec!["schema"],
+            _ => vec![],
+        });
+        let ended = Hasmore::new(folder.path()).args(line).run_unread().expect_code(0);
+        assert_eq!(ended.stderr, "", "{command}");
+    }
+}
+
+#[test]
+fn another_kind_of_destination_is_not_taken_for_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    Hasmore::new(folder.path())
+        .args(["sync", "--url", "http://localhost", "--to", "postgres://localhost/warehouse"])
+        .run()
+        .expect_error(2, "unknown_destination");
+}

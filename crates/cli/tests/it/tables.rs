@@ -56,3 +56,21 @@ fn every_connection_of_a_file_is_listed() {
     let names: Vec<_> = ended.json_lines().iter().map(|a| a["connection"].clone()).collect();
     assert_eq!(names, ["a", "b"]);
 }
+
+#[test]
+fn a_connection_that_has_not_landed_is_listed_with_the_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let function = FakeFunction::start([page(r#"[{"id":1}]"#, "{}", false)]);
+    let text = format!(
+        "connections:\n  first: {{url: \"{0}\", destination: {{to: a.duckdb}}}}\n  second: {{url: \"{0}\", destination: {{to: b.duckdb}}}}\n",
+        function.url()
+    );
+    crate::support::write(folder.path(), "hasmore.yaml", &text);
+    let hasmore = |line: &[&str]| Hasmore::new(folder.path()).args(line).run();
+    hasmore(&["sync", "second"]).expect_code(0);
+    let ended = hasmore(&["tables"]).expect_code(0);
+    assert!(ended.stdout.contains("first: nothing has landed yet"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("t (1 row, key id)"), "{}", ended.stdout);
+    assert_eq!(hasmore(&["tables", "--json"]).expect_code(0).json_lines()[0]["commits"], 0);
+    hasmore(&["tables", "first"]).expect_error(2, "no_destination_file");
+}

@@ -57,6 +57,15 @@ impl Hasmore {
         Ended::of(self.command.output().expect("the binary runs"))
     }
 
+    /// Nobody reads standard output.
+    pub(crate) fn run_unread(mut self) -> Ended {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        self.command.stdout(writer).stderr(Stdio::piped());
+        let child = self.command.spawn().expect("the binary starts");
+        Ended::of(child.wait_with_output().expect("the binary ends"))
+    }
+
     pub(crate) fn start(mut self) -> Running {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Running { child: self.command.spawn().expect("the binary starts") }
