@@ -18,6 +18,7 @@ pub struct DuckDb {
     database: SharedDatabase,
     connection_name: String,
     namespace: String,
+    catalog: String,
 }
 
 impl DuckDb {
@@ -63,8 +64,16 @@ impl DuckDb {
                 "choose another schema for the connection's tables",
             ));
         }
+        let database = SharedDatabase::open(path, options, read_only)?;
+        let catalog = database
+            .lock()
+            .connection()?
+            .0
+            .query_row("SELECT current_database()", [], |row| row.get(0))
+            .map_err(|error| failure::of(&error, "asking for the database's name"))?;
         Ok(DuckDb {
-            database: SharedDatabase::open(path, options, read_only)?,
+            database,
+            catalog,
             connection_name: connection_name.to_owned(),
             namespace: namespace.to_owned(),
         })
@@ -93,7 +102,7 @@ impl DuckDb {
     /// # Errors
     /// When the table is not there, or cannot be read.
     pub fn row_count(&self, table: &str) -> Result<u64, DestinationError> {
-        let place = Place { namespace: &self.namespace, table };
+        let place = Place { catalog: &self.catalog, namespace: &self.namespace, table };
         let mut database = self.database.lock();
         let (connection, _) = database.connection()?;
         connection
@@ -152,6 +161,7 @@ impl DuckDb {
         let nothing = Schema::default();
         let landing = Landing {
             session: Session::new(connection, stage),
+            catalog: &self.catalog,
             namespace: &self.namespace,
             before: before.as_ref().map_or(&nothing, Position::schema),
         };

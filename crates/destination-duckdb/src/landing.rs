@@ -16,6 +16,7 @@ use crate::upserts;
 /// A transaction under way for one connection.
 pub(crate) struct Landing<'a> {
     pub(crate) session: Session<'a>,
+    pub(crate) catalog: &'a str,
     pub(crate) namespace: &'a str,
     /// What the destination holds by its own account.
     pub(crate) before: &'a Schema,
@@ -48,7 +49,7 @@ impl Landing<'_> {
     }
 
     fn place<'b>(&'b self, table: &'b str) -> Place<'b> {
-        Place { namespace: self.namespace, table }
+        Place { catalog: self.catalog, namespace: self.namespace, table }
     }
 
     /// Every table that the batch touches and that we know is as we left it.
@@ -157,7 +158,7 @@ impl Landing<'_> {
         let failed = |error| failure::of(&error, "looking for tables");
         self.session
             .connection
-            .execute_batch(&statements::create_namespace(self.namespace))
+            .execute_batch(&statements::create_namespace(self.catalog, self.namespace))
             .map_err(failed)?;
         let mut statement = self
             .session

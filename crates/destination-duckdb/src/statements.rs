@@ -12,13 +12,16 @@ use crate::widening;
 /// Where a table is in the database.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
+    /// DuckDB's name for the file: `orders.orders` could be a schema of this file or a file.
+    pub(crate) catalog: &'a str,
     pub(crate) namespace: &'a str,
     pub(crate) table: &'a str,
 }
 
 impl Place<'_> {
     fn quoted(self) -> String {
-        format!("{}.{}", identifier(self.namespace), identifier(self.table))
+        let Place { catalog, namespace, table } = self;
+        format!("{}.{}.{}", identifier(catalog), identifier(namespace), identifier(table))
     }
 }
 
@@ -61,8 +64,8 @@ pub(crate) fn columns_of(table: &Table) -> Vec<(String, ColumnType)> {
         .collect()
 }
 
-pub(crate) fn create_namespace(namespace: &str) -> String {
-    format!("CREATE SCHEMA IF NOT EXISTS {}", identifier(namespace))
+pub(crate) fn create_namespace(catalog: &str, namespace: &str) -> String {
+    format!("CREATE SCHEMA IF NOT EXISTS {}.{}", identifier(catalog), identifier(namespace))
 }
 
 /// Without a primary key or index: merging without one is half the cost, and each key is written once.

@@ -124,7 +124,7 @@ mod tests {
         let connection = Connection::open_in_memory().expect("memory");
         let stage = Stage::default();
         stage.register(&connection).expect("a new database");
-        let place = Place { namespace: "main", table: "t" };
+        let place = Place { catalog: "memory", namespace: "main", table: "t" };
         let create = format!("CREATE TABLE t (v {})", statements::sql_type(from));
         connection.execute_batch(&create).expect("a table");
         let incoming = statements::Incoming { columns: &columns, soft_deletes: false };

@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use protocol::Warning;
 
+use crate::Position;
 use crate::schema::SchemaChange;
 use crate::table_batch::TableBatch;
 use crate::time::Timestamp;
-use crate::{Position, Schema};
 
 /// Pages ready to land: schema changes, rows, sweeps, and the state they earn.
 ///
@@ -15,8 +15,9 @@ use crate::{Position, Schema};
 #[must_use = "a batch that is never committed is lost work"]
 pub struct Batch {
     pub(crate) after: u64,
-    /// The schema that the destination holds before this batch.
-    pub(crate) before: Schema,
+    /// Of the pages, in their order: a column that two pages widen goes through both types, so that
+    /// old values have the same text however pages are joined.
+    pub(crate) changes: Vec<SchemaChange>,
     pub(crate) leaves: Position,
     pub(crate) tables: BTreeMap<String, TableBatch>,
     pub(crate) sweeps: BTreeMap<String, Timestamp>,
@@ -52,7 +53,7 @@ impl Batch {
 
     /// The steps of evolution to take before the rows are written, in this order.
     pub fn changes(&self) -> Vec<SchemaChange> {
-        self.leaves.schema.changes_since(&self.before)
+        self.changes.clone()
     }
 
     /// The tables that have rows to write.

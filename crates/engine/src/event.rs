@@ -33,7 +33,7 @@ pub struct Summary {
     /// Answers received and landed.
     pub pages: u64,
     pub commits: u64,
-    /// Bytes of the landed answers.
+    /// Bytes of the rows that landed, as they came.
     pub bytes: u64,
     pub tables: BTreeMap<String, Counts>,
     pub changes: Vec<SchemaChange>,

@@ -26,12 +26,18 @@ pub(crate) fn table_name(source: &str, naming: Naming) -> String {
     fit(name)
 }
 
+/// Names that a database gives to columns of its own: DuckDB's first, then those of Postgres
+/// (<https://www.postgresql.org/docs/current/ddl-system-columns.html>).
+const DATABASE_COLUMNS: [&str; 7] = ["rowid", "ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"];
+
 /// The destination's name for a column, before collisions are looked at.
 pub(crate) fn column_name(source: &str, naming: Naming) -> String {
-    fit(match naming {
+    let name = match naming {
         Naming::Source => source.to_owned(),
         Naming::Fivetran => snake_case(source),
-    })
+    };
+    let taken = DATABASE_COLUMNS.iter().any(|database| name.eq_ignore_ascii_case(database));
+    fit(if taken { name + "_" } else { name })
 }
 
 /// Whether a column may not be taken from the rows (Dec-44).
@@ -130,6 +136,8 @@ mod tests {
             ("%%%", "_"),
             ("\"; DROP TABLE x; --", "_drop_table_x_"),
             ("select", "select"),
+            ("rowid", "rowid_"),
+            ("rowId", "row_id"),
         ] {
             assert_eq!(column_name(source, Naming::Fivetran), expected, "{source:?}");
         }
@@ -156,6 +164,7 @@ mod tests {
         assert_ne!(long("x"), long("y"));
         assert_eq!(long("x").len(), 63);
         assert!(column_name(&"é".repeat(10_000), Naming::Source).len() <= 63);
+        assert_eq!(column_name("RowID", Naming::Source), "RowID_");
         assert_eq!(column_name("\u{1f980}Größe", Naming::Source), "\u{1f980}Größe");
     }
 

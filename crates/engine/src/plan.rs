@@ -84,6 +84,7 @@ impl Batch {
                 }
             }
         }
+        self.changes.extend(next.changes);
         self.leaves = next.leaves;
         self.leaves.ordinal = self.after + 1;
         for (name, table) in &mut self.tables {
@@ -139,9 +140,10 @@ impl<'a> Planner<'a> {
     fn finish(self, state: State) -> Batch {
         let Planner { mut leaves, tables, sweeps, warnings, wire_bytes, before, .. } = self;
         let after = leaves.ordinal - 1;
+        let changes = leaves.schema.changes_since(&before);
         let synced_at = leaves.synced_at;
         leaves.state = state;
-        Batch { after, before, leaves, tables, sweeps, synced_at, warnings, pages: 1, wire_bytes }
+        Batch { after, changes, leaves, tables, sweeps, synced_at, warnings, pages: 1, wire_bytes }
     }
 
     /// Names are chosen before the first row and kept for good: others would double every table.

@@ -39,7 +39,7 @@ pub async fn setup_test(
         warnings.push(Warning::new(
             "setup_rows",
             format!(
-                "the setup test was answered with {} rows, which were dropped",
+                "rows sent with the answer to the setup test were dropped: {}",
                 response.rows()
             ),
         ));

@@ -281,3 +281,16 @@ fn a_file_that_another_process_writes_is_locked_and_says_by_whom() {
     holder.wait().expect("the holder ends");
     open(&world.path()).map(drop).expect("the file is free again");
 }
+
+#[test]
+fn a_file_may_have_the_name_of_its_schema() {
+    let world = World::new();
+    let path = world.path().with_file_name("orders.duckdb");
+    let options = DuckDbOptions::default();
+    let mut orders = DuckDb::open(&path, "orders", "orders", &options).expect("a database");
+    for (more, page) in [r#"[{"id":1}]"#, r#"[{"id":1,"v":"a"}]"#].iter().zip(0..) {
+        let batch = world.plan(page, &rows(more, "id"), &position(&mut orders));
+        commit(&mut orders, &batch).expect("a page lands");
+    }
+    assert_eq!(orders.row_count("t"), Ok(1));
+}

@@ -613,9 +613,12 @@ fn f_151_naming_is_chosen_once() {
 
 #[test]
 fn dec_51_a_key_that_two_columns_claim_is_an_error() {
-    check(&[&rows(r#"[{"aB":1,"a_b":2},{"aB":1,"a_b":3}]"#, r#""a_b""#)], expect![[r#"
+    check(
+        &[&rows(r#"[{"aB":1,"a_b":2},{"aB":1,"a_b":3}]"#, r#""a_b""#)],
+        expect![[r#"
         ambiguous_primary_key: table t: key column a_b is named by two columns of the rows, which differ in case or signs only
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
