@@ -15,8 +15,6 @@ use crate::explain::{self, Kind};
 pub(crate) struct Failure {
     pub(crate) code: &'static str,
     pub(crate) message: String,
-    /// What it was caused by, outermost first.
-    pub(crate) causes: Vec<String>,
     /// More to read, below the message: a snippet, a stack trace.
     pub(crate) detail: Option<String>,
     /// What to do next, in a sentence.
@@ -28,8 +26,7 @@ const TRACE_LINES_MAX: usize = 20;
 
 impl Failure {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Failure {
-        let (message, causes) = (message.into(), Vec::new());
-        Failure { code, message, causes, detail: None, hint: None }
+        Failure { code, message: message.into(), detail: None, hint: None }
     }
 
     pub(crate) fn hint(self, hint: impl Into<String>) -> Failure {
@@ -44,12 +41,7 @@ impl Failure {
     /// The same without any secret of the connection (F-018).
     pub(crate) fn redacted(self, connection: &Connection) -> Failure {
         let redact = |text: String| connection.redact(&text);
-        Failure {
-            message: redact(self.message),
-            causes: self.causes.into_iter().map(redact).collect(),
-            detail: self.detail.map(redact),
-            ..self
-        }
+        Failure { message: redact(self.message), detail: self.detail.map(redact), ..self }
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -74,9 +66,6 @@ impl Failure {
     /// Several lines, the first of which says what is wrong.
     pub(crate) fn render(&self) -> String {
         let mut out = format!("error[{}]: {}", self.code, self.message);
-        for cause in &self.causes {
-            let _ = write!(out, "\n  because: {cause}");
-        }
         for line in self.detail.iter().flat_map(|detail| detail.lines()) {
             let _ = write!(out, "\n  {line}");
         }

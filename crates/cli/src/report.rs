@@ -148,50 +148,33 @@ fn counts(summary: &Summary) -> Vec<String> {
     lines.titles.into_iter().chain(lines.rows).collect()
 }
 
-/// What changed in the schema: a new table in one line, another table's changes in one line each.
+/// What changed in the schema: a new table in one line, whatever it went through since; another
+/// table's changes in one line each.
 fn changes(summary: &Summary) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut created: Option<(&str, usize)> = None;
-    let finish = |created: &mut Option<(&str, usize)>, lines: &mut Vec<String>| {
-        if let Some((table, columns)) = created.take() {
-            let columns = words::count(columns as u64, "column");
-            lines.push(format!("created {table} with {columns}"));
-        }
+    let is_new = |table: &str| {
+        let created = |change: &SchemaChange| matches!(change, SchemaChange::CreateTable { table: created, .. } if created == table);
+        summary.changes.iter().any(created)
     };
-    for change in &summary.changes {
-        match change {
-            SchemaChange::CreateTable { table, .. } => {
-                finish(&mut created, &mut lines);
-                created = Some((table, 0));
-            }
-            SchemaChange::AddColumn { table, .. }
-                if created.is_some_and(|(name, _)| name == table) =>
-            {
-                created = created.map(|(name, columns)| (name, columns + 1));
-            }
-            other => {
-                finish(&mut created, &mut lines);
-                lines.push(change_text(other));
-            }
+    let columns_of = |table: &str| {
+        let added = |change: &&SchemaChange| matches!(change, SchemaChange::AddColumn { table: grown, .. } if grown == table);
+        summary.changes.iter().filter(added).count() as u64
+    };
+    let line = |change: &SchemaChange| match change {
+        SchemaChange::CreateTable { table, .. } => {
+            Some(format!("created {table} with {}", words::count(columns_of(table), "column")))
         }
-    }
-    finish(&mut created, &mut lines);
-    lines
-}
-
-fn change_text(change: &SchemaChange) -> String {
-    match change {
-        SchemaChange::CreateTable { table, .. } => format!("created {table}"),
-        SchemaChange::AddColumn { table, column, column_type } => {
-            format!("{table} has a new column {column} ({column_type})")
+        SchemaChange::AddColumn { table, column, column_type } if !is_new(table) => {
+            Some(format!("{table} has a new column {column} ({column_type})"))
         }
-        SchemaChange::WidenColumn { table, column, from, to } => {
-            format!("{table}.{column} was widened from {from} to {to}")
+        SchemaChange::WidenColumn { table, column, from, to } if !is_new(table) => {
+            Some(format!("{table}.{column} was widened from {from} to {to}"))
         }
-        SchemaChange::AddSoftDeletes { table } => {
-            format!("{table} has a new column {}", engine::system_columns::DELETED)
+        SchemaChange::AddSoftDeletes { table } if !is_new(table) => {
+            Some(format!("{table} has a new column {}", engine::system_columns::DELETED))
         }
-    }
+        _ => None,
+    };
+    summary.changes.iter().filter_map(line).collect()
 }
 
 fn change_json(change: &SchemaChange) -> Value {

@@ -11,7 +11,7 @@ pub(super) fn page() -> String {
 
 Every error of `hasmore` has a code, a cause and a cure. The code stands first: `error[missing_state]: …`.
 An error changes nothing that had landed: rows, schema and state of the last commit stay, and the next
-sync goes on from there. This page is made from `crates/cli/src/explain.rs` by the tests.
+sync goes on from there. This page is made from `crates/cli/src/explain/codes.rs` by the tests.
 
 | exit code | meaning |
 |---|---|

@@ -297,6 +297,31 @@ fn a_full_disk_is_told_and_gone_on_from() {
     assert_eq!(count, [["9000"]]);
 }
 
+#[test]
+fn f_074_when_the_second_page_cannot_land_the_first_one_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rows: Vec<_> =
+        (2..8000).map(|id| format!(r#"{{"id":{id},"v":"{}"}}"#, spread(id))).collect();
+    let large = page(&format!("[{}]", rows.join(",")), r#"{"p":2}"#, false);
+    let function = FakeFunction::start([
+        page(r#"[{"id":1,"v":"a"}]"#, r#"{"p":1}"#, true),
+        large.clone(),
+        large,
+    ]);
+    let ended = Hasmore::limited(folder.path(), 2000)
+        .args(["sync", "--url", &function.url(), "--to", "warehouse.duckdb", "--name", "orders"])
+        .args(["--batch-rows", "1", "--json"])
+        .run()
+        .expect_error(4, "disk_full");
+    let answer = &ended.json_lines()[0];
+    assert_eq!((&answer["pages"], &answer["outcome"]), (&1.into(), &"failed".into()));
+    let database = folder.path().join("warehouse.duckdb");
+    assert_eq!(query(&database, "SELECT id FROM orders.t"), [["1"]]);
+    Hasmore::sync(folder.path(), &function.url()).run().expect_code(0);
+    assert_eq!(function.received()[2].state(), r#"{"p":1}"#);
+    assert_eq!(query(&database, "SELECT count(*) FROM orders.t"), [["7999"]]);
+}
+
 /// Text that does not compress well.
 fn spread(number: usize) -> String {
     let mut mixed = number as u64 + 1;

@@ -186,6 +186,34 @@ fn f_018_no_output_of_a_sync_holds_a_secret_or_a_row() {
 }
 
 #[test]
+fn f_018_no_output_of_a_preview_or_a_test_holds_a_secret() {
+    const ECHO: &str = "s3cret-t0ken h3ader-k3y";
+    let answers = [
+        Answer::status(403, ECHO),
+        Answer::json(format!("<html>{ECHO}</html>")),
+        Answer::json(format!(r#"{{"errorMessage":"{ECHO}","stackTrace":["{ECHO}"]}}"#)),
+        Answer::json(format!(r#"{{"state":{{}},"{ECHO}":1,"insert":{{"t":[{{"id":1}}]}}}}"#)),
+    ];
+    for command in ["preview", "test"] {
+        for line in [&["-v"][..], &["--json"], &["--log-format", "json"]] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let function = FakeFunction::start(answers.clone());
+            for _ in &answers {
+                let ended = Hasmore::new(folder.path())
+                    .args([command, "--url", &function.url(), "--secret", "API_TOKEN"])
+                    .args(["--header", "X-Key: ${HEADER_KEY}"])
+                    .args(line)
+                    .env("API_TOKEN", "s3cret-t0ken")
+                    .env("HEADER_KEY", "h3ader-k3y")
+                    .run();
+                let said = ended.stdout + &ended.stderr;
+                assert!(!said.contains("t0ken") && !said.contains("k3y"), "{said}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_code_is_explained() {
     let folder = tempfile::tempdir().expect("a folder");
     let explain = |code: &str| Hasmore::new(folder.path()).args(["explain", code]).run();

@@ -1,0 +1,449 @@
+//! The table itself, by kind and then by code.
+
+use super::{Explanation, Kind};
+
+const fn entry(
+    kind: Kind,
+    code: &'static str,
+    cause: &'static str,
+    cure: &'static str,
+) -> Explanation {
+    Explanation { code, kind, cause, cure }
+}
+
+const fn config(code: &'static str, cause: &'static str, cure: &'static str) -> Explanation {
+    entry(Kind::Configuration, code, cause, cure)
+}
+
+const fn function(code: &'static str, cause: &'static str, cure: &'static str) -> Explanation {
+    entry(Kind::Function, code, cause, cure)
+}
+
+const fn destination(code: &'static str, cause: &'static str, cure: &'static str) -> Explanation {
+    entry(Kind::Destination, code, cause, cure)
+}
+
+const fn warning(code: &'static str, cause: &'static str, cure: &'static str) -> Explanation {
+    entry(Kind::Warning, code, cause, cure)
+}
+
+pub(crate) const ALL: &[Explanation] = &[
+    config(
+        "cache_unwritable",
+        "The folder where environments for handlers are kept cannot be written.",
+        "Make it writable, or set XDG_CACHE_HOME to a folder that is.",
+    ),
+    config(
+        "command_not_executable",
+        "The program of a `command` may not be run.",
+        "Make it executable with chmod +x, or name its interpreter first.",
+    ),
+    config(
+        "command_not_found",
+        "There is no program of that name.",
+        "Install it or correct the command; a path begins in the folder of the configuration file.",
+    ),
+    config(
+        "config_invalid",
+        "The configuration file has mistakes; each is shown at its place.",
+        "Correct them; `hasmore config check` looks again without calling anything.",
+    ),
+    config(
+        "config_not_found",
+        "There is no configuration file.",
+        "Name one with --config, or give a connection on the command line: hasmore sync --handler orders/lambda_function.lambda_handler --to warehouse.duckdb",
+    ),
+    config(
+        "config_unreadable",
+        "The configuration file is there and cannot be read.",
+        "Check that it is a text file and that you may read it.",
+    ),
+    config(
+        "environment_failed",
+        "What a handler needs could not be installed.",
+        "Read the installer's lines above; often a package name is wrong or the network is away.",
+    ),
+    config(
+        "folder_not_found",
+        "The folder that a command runs in is not there.",
+        "Correct the path.",
+    ),
+    config(
+        "handler_ambiguous",
+        "Several files could be the handler.",
+        "Keep one of them, or name the handler by its whole path.",
+    ),
+    config(
+        "handler_init_failed",
+        "The handler's file could not be loaded; its own trace is shown.",
+        "Mend the import or the syntax that the trace names; add missing packages to requirements.txt or package.json.",
+    ),
+    config(
+        "handler_not_found",
+        "There is no such handler file.",
+        "Write folder/file.function, as in orders/lambda_function.lambda_handler; the path begins in the folder of the configuration file.",
+    ),
+    config(
+        "handler_start_failed",
+        "The handler's process could not be started.",
+        "Check that the runtime it names can be run by hand.",
+    ),
+    config(
+        "inline_secret",
+        "A secret is written out where others can read it.",
+        "Put it into an environment variable and write `${NAME}`, or into a file and write `file:path`.",
+    ),
+    config(
+        "invalid_header",
+        "A header cannot be sent.",
+        "Correct its name or its value; some headers are set by hasmore itself.",
+    ),
+    config(
+        "invalid_namespace",
+        "The schema that a connection names is kept by the system.",
+        "Choose another `namespace`.",
+    ),
+    config(
+        "invalid_state",
+        "What was given as the new state is not JSON.",
+        "Give one JSON value, for example --state '{}'.",
+    ),
+    config(
+        "invalid_url",
+        "The `url` cannot be called.",
+        "Write a whole URL that begins with http:// or https://.",
+    ),
+    config(
+        "missing_runtime",
+        "Python or Node, or AWS's runtime client for it, is not there.",
+        "Install what the message names.",
+    ),
+    config(
+        "missing_secret",
+        "A value refers to an environment variable or a file that is not there.",
+        "Set the variable or make the file; for example: export NAME=…",
+    ),
+    config(
+        "namespace_changed",
+        "A connection names another schema than its tables are in.",
+        "Set `namespace` back, or sync under another connection name.",
+    ),
+    config(
+        "no_connection",
+        "The configuration file names no connection.",
+        "Add one under `connections`.",
+    ),
+    config(
+        "no_destination",
+        "The connection does not say where rows land.",
+        "Add `destination: {to: warehouse.duckdb}`, or --to warehouse.duckdb.",
+    ),
+    config(
+        "no_destination_file",
+        "The DuckDB file is not there yet.",
+        "The first sync makes it: hasmore sync. If there was one, check the path.",
+    ),
+    config(
+        "no_port",
+        "This machine gives no port on loopback to the demo.",
+        "Look for a firewall or a limit of the system.",
+    ),
+    config(
+        "no_state",
+        "The connection has not landed anything, so it has no state (F-086).",
+        "Sync it first; a first sync sends the empty state {}.",
+    ),
+    config(
+        "sync_running",
+        "Another process of hasmore writes to the same DuckDB file (F-083, F-085).",
+        "Wait until it has ended, or stop it and start with `hasmore sync --force`.",
+    ),
+    config(
+        "unknown_commit",
+        "The history has no commit of that number.",
+        "`hasmore state history` lists those that are there.",
+    ),
+    config(
+        "unknown_connection",
+        "There is no connection of that name.",
+        "Correct the name; names are told apart by their case.",
+    ),
+    config(
+        "unknown_destination",
+        "The destination is not a file.",
+        "Name a DuckDB file, as in --to warehouse.duckdb; other destinations are not there yet.",
+    ),
+    config("usage", "The command line cannot be read.", "hasmore help shows how it is written."),
+    function(
+        "ambiguous_primary_key",
+        "Two members of a row have names that become the one name of a key column.",
+        "Send one of them, or set `naming: source` before the first sync.",
+    ),
+    function(
+        "delete_without_primary_key",
+        "The function sends rows in `delete` for a table without a declared key, or without a value for it (Dec-26).",
+        "Let it declare `schema.TABLE.primary_key`, and send the key with each row to delete.",
+    ),
+    function(
+        "function_error",
+        "The function says that it cannot go on, or answers with an error status.",
+        "Read its message; the next sync sends the same state again.",
+    ),
+    function(
+        "function_timeout",
+        "The function gave no answer in time.",
+        "Let it answer with fewer rows a call, or raise `limits.call_timeout`.",
+    ),
+    function(
+        "invalid_response",
+        "The answer is JSON, but not that of the Functions protocol.",
+        "Let the function return an object with state, insert, delete, schema and hasMore of the right types.",
+    ),
+    function(
+        "missing_state",
+        "The answer has no `state` (Dec-28).",
+        "Let the function return `state` with every answer, `{}` if it needs none.",
+    ),
+    function(
+        "naming_changed",
+        "The option `naming` was changed after tables had landed.",
+        "Set it back; for other names use another namespace.",
+    ),
+    function(
+        "no_progress",
+        "Three answers in a row brought the same rows and the same state, and said that there is more (Dec-33).",
+        "Let the function move its state, or say hasMore: false.",
+    ),
+    function(
+        "non_finite_number",
+        "A row holds NaN or Infinity, which JSON has not (Q-13).",
+        "Let the function send null, or set `lenient_numbers: true` to read them as NULL.",
+    ),
+    function(
+        "null_primary_key",
+        "A row has no value in a column of its table's key (Dec-46).",
+        "Let the function send the key with every row, or declare another key.",
+    ),
+    function(
+        "primary_key_changed",
+        "The function declares another key than the table has (Dec-47).",
+        "Let it declare the key as before; for another key use another table or namespace.",
+    ),
+    function(
+        "request_too_large",
+        "State and secrets together are more than Lambda takes.",
+        "Keep less in the state.",
+    ),
+    function(
+        "response_too_large",
+        "The answer is larger than its target may send (Dec-36).",
+        "Let the function send fewer rows a call and say hasMore: true; or raise `limits.response_bytes` where the real target allows more.",
+    ),
+    function(
+        "too_many_columns",
+        "A table would have more columns than can be kept; often data is used as names of columns.",
+        "Let the function send such data as one nested object, or as rows.",
+    ),
+    function(
+        "too_many_empty_responses",
+        "More answers in a row than are tolerated had no rows and said that there is more (Dec-32).",
+        "Let the function skip ahead within one call, or raise `limits.empty_pages`.",
+    ),
+    function(
+        "transport",
+        "The function could not be reached, or the connection broke off; it was tried four times.",
+        "Check the address and the network; the next sync sends the same state again.",
+    ),
+    function(
+        "unable_to_parse_json",
+        "The answer is not JSON; its beginning is shown.",
+        "Let the function answer with JSON only; a page of HTML is often a login or an error of a gateway.",
+    ),
+    destination(
+        "destination_damaged",
+        "The DuckDB file, or what hasmore keeps in it, cannot be read.",
+        "Restore the file from a backup, or sync into a new one.",
+    ),
+    destination(
+        "destination_encrypted",
+        "The DuckDB file is encrypted.",
+        "Name a file without encryption.",
+    ),
+    destination(
+        "destination_error",
+        "DuckDB refuses something for a reason that has no code of its own.",
+        "Sync again; report it if it stays. Nothing was written.",
+    ),
+    destination(
+        "destination_exists",
+        "The file for the demo holds something else.",
+        "Name another one with --to.",
+    ),
+    destination(
+        "destination_locked",
+        "Another program has the DuckDB file open.",
+        "Close it; a DuckDB file has one writer, and no reader beside it.",
+    ),
+    destination(
+        "destination_newer",
+        "The file was written by a newer DuckDB or a newer hasmore.",
+        "Use a newer hasmore with it.",
+    ),
+    destination(
+        "destination_not_duckdb",
+        "The file is no DuckDB database; it was left as it is.",
+        "Name another file.",
+    ),
+    destination(
+        "destination_not_found",
+        "The folder of the DuckDB file is not there.",
+        "Make the folder, or correct the path.",
+    ),
+    destination(
+        "destination_out_of_memory",
+        "DuckDB needs more memory than it may use, and more than it can put into temporary files.",
+        "Raise `limits.memory`, or free space on the disk.",
+    ),
+    destination(
+        "destination_permission",
+        "The DuckDB file or its folder may not be written.",
+        "Give this user the right to read and write both.",
+    ),
+    destination(
+        "destination_read_only",
+        "The file was opened to be looked at, and something was to be written.",
+        "Report it: a command that writes opens its file for that.",
+    ),
+    destination(
+        "destination_unavailable",
+        "The destination did not say whether a commit had landed.",
+        "Sync again: it goes on from what is there, and nothing lands twice.",
+    ),
+    destination(
+        "disk_full",
+        "There is no space left.",
+        "Free some and sync again: it goes on from what had landed.",
+    ),
+    destination(
+        "name_collision",
+        "A table would have a name that something else in the schema has already, apart from its case.",
+        "Rename one of them, or choose another namespace.",
+    ),
+    destination(
+        "position_moved",
+        "Another sync of the same connection has landed meanwhile; nothing of this batch was written.",
+        "Let only one run; the next sync goes on from what is there.",
+    ),
+    destination(
+        "table_changed_by_hand",
+        "A table is not as hasmore left it: a column, an index or a constraint was changed.",
+        "Undo the change, or sync into another namespace.",
+    ),
+    destination(
+        "unmanaged_table",
+        "A table of that name is in the schema, and hasmore did not make it (F-199).",
+        "Rename or drop it, or choose another `namespace`.",
+    ),
+    entry(
+        Kind::Stopped,
+        "cancelled",
+        "A stop was asked for while a call was under way.",
+        "The next sync goes on from what had landed.",
+    ),
+    entry(
+        Kind::Bug,
+        "bug",
+        "hasmore has a bug.",
+        "Report it on the project's issue page. What had landed is safe.",
+    ),
+    warning(
+        "bare_true",
+        "A setup test was answered by the bare value true (Q-06).",
+        "It passed; an object with a state is what the protocol has.",
+    ),
+    warning(
+        "columns_renamed",
+        "Two members of a row have names that become one; the later got a number (F-147).",
+        "Send one of them, or set `naming: source` before the first sync.",
+    ),
+    warning(
+        "date_out_of_range",
+        "A date has a year outside 0001 to 9999; it became NULL (F-181).",
+        "Let the function send a date that exists, or null.",
+    ),
+    warning(
+        "duplicate_key",
+        "One object has the same member twice; the last one counts (Dec-15).",
+        "Let the function send each once.",
+    ),
+    warning(
+        "empty_responses",
+        "Several answers in a row had no rows and said that there is more.",
+        "Let the function skip ahead within one call; a few more end the sync.",
+    ),
+    warning(
+        "encoded_twice",
+        "The answer is a JSON text inside a JSON text (Dec-17).",
+        "Let the function return the object itself, not json.dumps of it.",
+    ),
+    warning(
+        "inline_secret",
+        "A secret stands in the configuration file itself.",
+        "Put it into an environment variable and write `${NAME}`, or into a file and write `file:path`.",
+    ),
+    warning(
+        "large_setup_answer",
+        "A setup test was answered with more than 64 KiB (F-027).",
+        "Let the function look at setup_test and answer without rows.",
+    ),
+    warning(
+        "no_progress",
+        "The function answered the state that was sent, and says that there is more (Dec-33).",
+        "Let it move its state; the same answer three times ends the sync.",
+    ),
+    warning(
+        "non_finite_number",
+        "A NaN or Infinity became NULL, as `lenient_numbers` asks.",
+        "Let the function send null.",
+    ),
+    warning(
+        "output_lost",
+        "Standard output could not be written, for example because a disk is full.",
+        "What a sync has landed is not touched by it; ask again with `hasmore tables` or `hasmore state`.",
+    ),
+    warning(
+        "reserved_column",
+        "A member of a row has a name that begins with _fivetran_; it was left out (F-129).",
+        "Rename it in the function.",
+    ),
+    warning(
+        "setup_rows",
+        "A setup test was answered with rows; they were dropped (F-023).",
+        "Let the function look at setup_test and answer without rows.",
+    ),
+    warning(
+        "sync_time_limit",
+        "The time limit came before the function had no more (Dec-34).",
+        "The next sync goes on from there; raise `limits.sync_time` if it should not have to.",
+    ),
+    warning(
+        "tables_merged",
+        "Two names of tables become one name, so their rows land in one table (F-146).",
+        "Set `naming: source` before the first sync, or rename one.",
+    ),
+    warning(
+        "unknown_member",
+        "The answer has a member that the protocol does not know; it is ignored (Dec-12).",
+        "Take it out, or check its spelling.",
+    ),
+    warning(
+        "unusual_state",
+        "The state is not an object; it is kept and sent back as it came (Dec-30).",
+        "Let the function return an object.",
+    ),
+    warning(
+        "update_ignored",
+        "The answer has a member `update`, which is not part of the protocol: its rows are not applied (Dec-12).",
+        "Let the function send changed rows in `insert`.",
+    ),
+];
