@@ -5,11 +5,13 @@
 //! depends on this crate.
 
 pub mod cell;
+pub mod conformance;
 pub mod fault;
 pub mod memory;
 pub mod model;
 pub mod mutant;
 pub mod scenario;
 pub mod source;
+pub mod table;
 pub mod verdict;
 pub mod world;

@@ -10,8 +10,9 @@ use protocol::{Request, Response, State};
 use serde_json::Value;
 
 use crate::cell::Cell;
-use crate::memory::{Database, Table};
+use crate::memory::Database;
 use crate::source::{self, pages_sent};
+use crate::table::Table;
 use crate::world::{Disk, unavailable};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

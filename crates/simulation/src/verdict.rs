@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use engine::{ColumnType, system_columns};
 
 use crate::cell::Cell;
-use crate::memory::{Database, Table};
+use crate::memory::Database;
 use crate::model::{Expected, ExpectedRow, ExpectedTable};
+use crate::table::Table;
 
 /// One commit as the disk remembers it, written together with the position.
 #[derive(Clone, Copy, Debug)]
