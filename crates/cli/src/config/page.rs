@@ -55,6 +55,7 @@ Rules for the whole file:
 - A secret that is written out is refused. `allow_inline_secrets: true` lets it pass with a warning in every sync.
 - No secret, no header and no value of `environment` that refers to a variable is ever logged: each is
   replaced by its name. Values shorter than four characters are not, since they would blot out ordinary words.
+- While a sync runs, a file `warehouse.duckdb.lock` lies beside the DuckDB file and tells who writes to it.
 ";
 
 pub(super) fn page() -> String {

@@ -4,14 +4,12 @@ use std::time::{Duration, Instant};
 
 use crate::support::{FakeFunction, Hasmore, page, query};
 
-const LONG: Duration = Duration::from_secs(20);
-
 /// A sync whose second call takes long, stopped by a signal while it waits.
 fn check(signal: &str, exit_code: i32) {
     let folder = tempfile::tempdir().expect("a folder");
     let function = FakeFunction::start([
         page(r#"[{"id":1}]"#, r#"{"p":1}"#, true),
-        page(r#"[{"id":2}]"#, r#"{"p":2}"#, false).after(LONG),
+        page(r#"[{"id":2}]"#, r#"{"p":2}"#, false).held(),
     ]);
     let sync = Hasmore::sync(folder.path(), &function.url()).start();
     function.wait_for(2);
@@ -42,7 +40,7 @@ fn f_222_sigterm_lands_what_is_whole() {
 #[test]
 fn a_stop_ends_the_syncs_that_have_not_begun_too() {
     let folder = tempfile::tempdir().expect("a folder");
-    let slow = FakeFunction::start([page("[]", "{}", false).after(LONG)]);
+    let slow = FakeFunction::start([page("[]", "{}", false).held()]);
     let later = FakeFunction::start([page(r#"[{"id":1}]"#, "{}", false)]);
     let text = format!(
         "destination: {{to: a.duckdb}}\nconnections:\n  a: {{url: \"{}\"}}\n  b: {{url: \"{}\"}}\n",

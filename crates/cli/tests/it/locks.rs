@@ -1,16 +1,12 @@
 //! One sync of a file at a time: F-083, F-084, F-085.
 
-use std::time::Duration;
-
 use crate::support::{FakeFunction, Hasmore, page, query};
-
-const LONG: Duration = Duration::from_secs(20);
 
 #[test]
 fn f_083_a_second_sync_is_refused_and_the_first_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
-    let slow = page(r#"[{"id":2}]"#, "{}", false).after(Duration::from_millis(1500));
-    let function = FakeFunction::start([page(r#"[{"id":1}]"#, r#"{"p":1}"#, true), slow]);
+    let held = page(r#"[{"id":2}]"#, "{}", false).held();
+    let function = FakeFunction::start([page(r#"[{"id":1}]"#, r#"{"p":1}"#, true), held]);
     let first = Hasmore::sync(folder.path(), &function.url()).start();
     function.wait_for(2);
 
@@ -21,6 +17,7 @@ fn f_083_a_second_sync_is_refused_and_the_first_goes_on() {
     assert!(refused.stderr.contains("--force"), "{}", refused.stderr);
     assert!(second.received().is_empty());
 
+    function.release();
     first.end().expect_code(0);
     let rows =
         query(&folder.path().join("warehouse.duckdb"), "SELECT id FROM orders.t ORDER BY id");
@@ -34,7 +31,7 @@ fn f_084_force_stops_the_running_sync_which_lands_what_is_whole() {
     let folder = tempfile::tempdir().expect("a folder");
     let function = FakeFunction::start([
         page(r#"[{"id":1}]"#, r#"{"p":1}"#, true),
-        page(r#"[{"id":2}]"#, r#"{"p":2}"#, true).after(LONG),
+        page(r#"[{"id":2}]"#, r#"{"p":2}"#, true).held(),
     ]);
     let first =
         Hasmore::sync(folder.path(), &function.url()).args(["--log-format", "json"]).start();
@@ -58,7 +55,7 @@ fn f_085_the_state_is_not_changed_under_a_running_sync() {
     let folder = tempfile::tempdir().expect("a folder");
     let function = FakeFunction::start([page(r#"[{"id":1}]"#, r#"{"p":1}"#, false)]);
     Hasmore::sync(folder.path(), &function.url()).run().expect_code(0);
-    function.then([page(r#"[{"id":2}]"#, r#"{"p":2}"#, false).after(Duration::from_millis(1500))]);
+    function.then([page(r#"[{"id":2}]"#, r#"{"p":2}"#, false).held()]);
     let sync = Hasmore::sync(folder.path(), &function.url()).start();
     function.wait_for(2);
     for line in [
@@ -71,6 +68,7 @@ fn f_085_the_state_is_not_changed_under_a_running_sync() {
         let ended = Hasmore::new(folder.path()).args(line).args(["--to", "warehouse.duckdb"]).run();
         ended.expect_error(2, "sync_running");
     }
+    function.release();
     sync.end().expect_code(0);
     let state =
         Hasmore::new(folder.path()).args(["state", "show", "--to", "warehouse.duckdb"]).run();
@@ -101,7 +99,7 @@ fn a_file_that_another_program_has_open_is_told() {
 #[test]
 fn a_killed_sync_leaves_no_lock() {
     let folder = tempfile::tempdir().expect("a folder");
-    let function = FakeFunction::start([page(r#"[{"id":1}]"#, "{}", false).after(LONG)]);
+    let function = FakeFunction::start([page(r#"[{"id":1}]"#, "{}", false).held()]);
     let killed = Hasmore::sync(folder.path(), &function.url()).start();
     function.wait_for(1);
     killed.signal("KILL");

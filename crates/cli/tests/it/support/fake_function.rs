@@ -16,6 +16,7 @@ struct Script {
     answers: Vec<Answer>,
     next: usize,
     received: Vec<Received>,
+    released: bool,
 }
 
 /// A request as it came.
@@ -39,6 +40,8 @@ pub(crate) enum Answer {
     },
     /// Nothing for a while, then the answer.
     After(Duration, Box<Answer>),
+    /// Nothing until [`FakeFunction::release`], then the answer.
+    Held(Box<Answer>),
     /// Announces more than it sends, then hangs up.
     Truncated(String),
     /// One byte after the other, without an end.
@@ -59,6 +62,10 @@ impl Answer {
 
     pub(crate) fn after(self, pause: Duration) -> Answer {
         Answer::After(pause, Box::new(self))
+    }
+
+    pub(crate) fn held(self) -> Answer {
+        Answer::Held(Box::new(self))
     }
 }
 
@@ -86,6 +93,11 @@ impl FakeFunction {
     /// More answers, after those that are left.
     pub(crate) fn then(&self, answers: impl IntoIterator<Item = Answer>) {
         self.script.lock().expect("a script").answers.extend(answers);
+    }
+
+    /// Lets the answers go that are held.
+    pub(crate) fn release(&self) {
+        self.script.lock().expect("a script").released = true;
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -136,7 +148,7 @@ fn serve(connection: TcpStream, script: &Mutex<Script>) -> Option<()> {
             script.next += 1;
             answer.unwrap_or_else(|| Answer::status(500, "the script has no more answers"))
         };
-        send(&connection, answer)?;
+        send(&connection, answer, script)?;
     }
 }
 
@@ -159,7 +171,7 @@ fn receive(reader: &mut impl BufRead) -> Option<Received> {
     Some(Received { at, line: line.trim_end().to_owned(), headers, body })
 }
 
-fn send(mut connection: &TcpStream, answer: Answer) -> Option<()> {
+fn send(mut connection: &TcpStream, answer: Answer, script: &Mutex<Script>) -> Option<()> {
     match answer {
         Answer::Body { status, headers, body } => {
             let mut head = format!("HTTP/1.1 {status} Said\r\nContent-Length: {}\r\n", body.len());
@@ -171,7 +183,13 @@ fn send(mut connection: &TcpStream, answer: Answer) -> Option<()> {
         }
         Answer::After(pause, answer) => {
             std::thread::sleep(pause);
-            send(connection, *answer)
+            send(connection, *answer, script)
+        }
+        Answer::Held(answer) => {
+            while !script.lock().expect("a script").released {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            send(connection, *answer, script)
         }
         Answer::Truncated(body) => {
             let head = format!("HTTP/1.1 200 Said\r\nContent-Length: {}\r\n\r\n", body.len() + 10);
