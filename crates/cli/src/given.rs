@@ -61,7 +61,8 @@ impl GivenConnection {
         Ok(Some((name, config)))
     }
 
-    /// The handler's folder (or file), the URL's host, or the program's name.
+    /// The handler's folder (or file), the URL's host, or the program's name: that of the script where
+    /// the program only runs one (`python3 orders.py`).
     fn default_name(&self) -> Option<String> {
         let file = |path: &str| {
             let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
@@ -79,7 +80,9 @@ impl GivenConnection {
             let host = authority.rsplit('@').next().unwrap_or(authority);
             return Some(host.to_owned());
         }
-        self.command.as_ref().map(|command| file(&command.0[0]))
+        let words = &self.command.as_ref()?.0;
+        let is_script = |word: &&String| !word.starts_with('-') && file(word).len() < word.len();
+        Some(file(words.iter().skip(1).find(is_script).unwrap_or(&words[0])))
     }
 }
 
@@ -151,7 +154,8 @@ mod tests {
         check_name(&["--handler", "index.handler"], "index");
         check_name(&["--url", "https://example.com:8080/orders?x=y"], "example.com:8080");
         check_name(&["--url", "https://user:word@example.com"], "example.com");
-        check_name(&["--command", "python3 orders.py"], "python3");
+        check_name(&["--command", "python3 -u src/orders.py --fast"], "orders");
+        check_name(&["--command", "orders --fast"], "orders");
         check_name(&["--command", "./bin/orders.sh --fast"], "orders");
         check_name(&["--command", "x", "--name", "mine"], "mine");
     }
