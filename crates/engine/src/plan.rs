@@ -52,9 +52,12 @@ impl Batch {
     }
 
     /// An operator's edit of the state: a batch with no rows, through the same door as any other, so
-    /// that a sync under way gets `Moved`.
+    /// that a sync under way gets `Moved`. What unfinished syncs had gathered to sweep is forgotten: the
+    /// rows that they saw say nothing about those that follow the new state.
     pub fn set_state(position: &Position, state: State, run: &Run) -> Batch {
-        Planner::new(position, run).finish(state)
+        let mut planner = Planner::new(position, run);
+        planner.leaves.chain = None;
+        planner.finish(state)
     }
 
     /// Starting over (F-087): the state is `{}` again, tables and rows stay. With `mark_missing`, the

@@ -591,6 +591,9 @@ fn set_state_and_resync_are_batches_without_rows() {
         &run_of("edit", 1),
     );
     assert_eq!((edit.after(), edit.leaves().state().as_json(), edit.rows()), (1, r#"{"x":1}"#, 0));
+    let taken_back = Batch::resync(edit.leaves(), true, &run_of("resync", 2));
+    let edited = Batch::set_state(taken_back.leaves(), State::default(), &run_of("edit", 3));
+    assert_eq!(edited.leaves().chain(), None);
     let resync = Batch::resync(edit.leaves(), true, &run_of("resync", 2));
     let last = r#"{"state":{},"insert":{"t":[{"id":2}]},"hasMore":false}"#;
     let next = plan(last, resync.leaves(), &run_of("sync-2", 3)).expect("a batch");
