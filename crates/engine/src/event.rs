@@ -14,8 +14,8 @@ pub enum SyncEvent<'a> {
     Started { sync_id: &'a SyncId, position: &'a Position, options: &'a Options },
     /// A call begins: `page` counts from 1.
     Calling { page: u64 },
-    /// A call was answered and its answer is the protocol.
-    Called { page: u64, rows: u64, bytes: u64, has_more: bool, took: Duration },
+    /// A call was answered and its answer is the protocol; `deletes` of the `rows` came in `delete`.
+    Called { page: u64, rows: u64, deletes: u64, bytes: u64, has_more: bool, took: Duration },
     /// Something tolerated; told once a sync for each code and message.
     Warned { warning: &'a Warning },
     /// A batch is about to be committed.

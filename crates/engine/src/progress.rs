@@ -41,7 +41,8 @@ impl<'a, E: FnMut(SyncEvent<'_>) + Send> Progress<'a, E> {
 
     pub(crate) fn called(&mut self, page: u64, response: &Response, took: Duration) {
         let (rows, bytes, has_more) = (response.rows(), response.body_bytes, response.has_more);
-        (self.on_event)(SyncEvent::Called { page, rows, bytes, has_more, took });
+        let deletes = response.delete.iter().map(|(_, records)| records.rows()).sum();
+        (self.on_event)(SyncEvent::Called { page, rows, deletes, bytes, has_more, took });
     }
 
     pub(crate) fn warned(&mut self, warning: &Warning) {

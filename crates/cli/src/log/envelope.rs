@@ -83,10 +83,10 @@ impl Events {
                 self.calling = *page;
                 Vec::new()
             }
-            SyncEvent::Called { page, rows, bytes, has_more, took } => {
+            SyncEvent::Called { page, rows, deletes, bytes, has_more, took } => {
                 self.calling = 0;
                 let data = json!({
-                    "page": page, "ms": took.as_millis(), "bytes": bytes, "rows": rows,
+                    "page": page, "ms": took.as_millis(), "bytes": bytes, "rows": rows, "deletes": deletes,
                     "hasMore": has_more, "status": "OK",
                 });
                 vec![("function_call", Some(data))]

@@ -48,7 +48,7 @@ impl Text {
                 lines
             }
             SyncEvent::Calling { .. } | SyncEvent::Landing { .. } => Vec::new(),
-            SyncEvent::Called { page, rows, bytes, has_more, took } => {
+            SyncEvent::Called { page, rows, bytes, has_more, took, .. } => {
                 (self.pages, self.rows) = (*page, self.rows + rows);
                 let more = if *has_more { "more to come" } else { "the last" };
                 let (rows, bytes) = (words::count(*rows, "row"), words::bytes(*bytes));
