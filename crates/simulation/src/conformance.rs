@@ -17,7 +17,7 @@ use engine::Destination;
 
 /// One place to land, empty when it is made: a file, a database, a folder.
 pub trait Storage {
-    type Destination: Destination;
+    type Destination: Destination + Send;
     /// Random stories that are landed twice, joined and apart: hundreds where a commit costs nothing.
     const JOINED_STORIES: u64;
 
