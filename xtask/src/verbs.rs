@@ -7,6 +7,7 @@ use crate::node::{self, NodeTier};
 use crate::phases::Phases;
 use crate::program;
 use crate::python;
+use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -124,6 +125,9 @@ fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<&'static str, Str
     Ok(verdict)
 }
 
+/// How long each fuzz test makes up input; a minute unless it is set.
+const FUZZ_SECONDS: &str = "HASMORE_FUZZ_SECONDS";
+
 fn run_tests(
     cargo: &Cargo,
     environment: &[(&str, PathBuf)],
@@ -138,6 +142,9 @@ fn run_tests(
     tests.args(["--workspace", "--no-fail-fast"]).args(rest);
     for (name, folder) in environment {
         tests.env(name, folder);
+    }
+    if env::var_os(FUZZ_SECONDS).is_none() {
+        tests.env(FUZZ_SECONDS, "60");
     }
     if cache::in_ci() {
         tests.env("CARGO_INCREMENTAL", "0");

@@ -32,11 +32,12 @@ fn check_for(request: &Request, body: &str, expected: Expect) {
         Err(error) => {
             out += &format!("{}: {error}\n", error.code());
             if let FunctionError::Failed(failure) = error {
-                out += &failure
-                    .stack_trace
-                    .iter()
-                    .map(|line| format!("  {line}\n"))
-                    .collect::<String>();
+                for line in failure.stack_trace {
+                    out += &format!(
+                        "  {line}
+"
+                    );
+                }
             }
         }
     }
