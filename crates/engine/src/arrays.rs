@@ -145,10 +145,12 @@ fn has_value(cell: Cell) -> bool {
 
 /// The value in a string column: strings as they are, anything else by its text form.
 fn string_text(cell: Cell, text: &str) -> Cow<'_, str> {
+    if cell.is_string(text) {
+        return cell.unescaped(text);
+    }
     match cell.value {
-        CellValue::Text { escaped: true } => Cow::Owned(cell.unescaped(text)),
-        CellValue::Long(long) if !cell.is_string(text) => Cow::Owned(long.to_string()),
-        CellValue::Number if !cell.is_string(text) => Cow::Owned(number::text(cell.text(text))),
+        CellValue::Long(long) => Cow::Owned(long.to_string()),
+        CellValue::Number => Cow::Owned(number::text(cell.text(text))),
         _ => Cow::Borrowed(cell.text(text)),
     }
 }
@@ -156,10 +158,7 @@ fn string_text(cell: Cell, text: &str) -> Cow<'_, str> {
 /// The value in a JSON column: valid JSON, and no lone surrogate (Dec-62).
 fn json_text(cell: Cell, text: &str) -> Cow<'_, str> {
     if cell.is_string(text) {
-        let value = match cell.value {
-            CellValue::Text { escaped: true } => Cow::Owned(cell.unescaped(text)),
-            _ => Cow::Borrowed(cell.text(text)),
-        };
+        let value = cell.unescaped(text);
         let mut literal = String::with_capacity(value.len() + 2);
         json::quote(&value, &mut literal);
         return Cow::Owned(literal);

@@ -1,6 +1,7 @@
 //! Raw rows to columns in one pass: every value is looked at once, told apart, and kept as a place in
 //! the text together with what reading it has already found out. No row becomes a map or a tree.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use protocol::json;
@@ -63,6 +64,9 @@ pub(crate) enum CellValue {
     },
     Nested,
 }
+
+/// A string with escapes that is longer is no date and no time, whatever it spells.
+const ESCAPED_TEMPORAL_BYTES_MAX: usize = 100;
 
 const NULL: Cell = Cell { value: CellValue::Null, start: 0, end: 0 };
 
@@ -240,7 +244,7 @@ fn read_cell(text: &str, at: usize, strings: StringInference) -> (Cell, usize) {
     match bytes[at] {
         b'"' => {
             let (end, escaped) = json::string_end(bytes, at);
-            let value = read_string(&bytes[at + 1..end - 1], escaped, strings);
+            let value = read_string(&text[at..end], escaped, strings);
             (Cell { value, start: place(at + 1), end: place(end - 1) }, end)
         }
         b'n' => whole(CellValue::Null, at + 4),
@@ -273,15 +277,32 @@ fn read_number(bytes: &[u8], at: usize) -> (CellValue, usize) {
     (CellValue::Number, json::value_end(bytes, at))
 }
 
-fn read_string(inner: &[u8], escaped: bool, strings: StringInference) -> CellValue {
+fn read_string(literal: &str, escaped: bool, strings: StringInference) -> CellValue {
     let text = CellValue::Text { escaped };
-    if escaped || strings == StringInference::None {
+    if strings == StringInference::None {
         return text;
     }
+    // Some encoders escape what need not be: the `+` of an offset is `\u002B` to .NET.
+    let unescaped = match escaped {
+        true if may_be_temporal(literal) => json::unescape(literal),
+        true => return text,
+        false => String::new(),
+    };
+    let inner =
+        if escaped { unescaped.as_bytes() } else { &literal.as_bytes()[1..literal.len() - 1] };
     if let Some(temporal) = temporal::read(inner) {
         return CellValue::Temporal(temporal);
     }
-    if strings == StringInference::Full { read_scalar(inner).unwrap_or(text) } else { text }
+    // What is read of a number later is its place in the text, so it must stand there as it is.
+    let scalar =
+        if strings == StringInference::Full && !escaped { read_scalar(inner) } else { None };
+    scalar.unwrap_or(text)
+}
+
+/// Whether a string with escapes is worth a closer look.
+fn may_be_temporal(literal: &str) -> bool {
+    literal.len() <= ESCAPED_TEMPORAL_BYTES_MAX
+        && matches!(literal.as_bytes()[1], b'0'..=b'9' | b'\\')
 }
 
 /// Numbers and booleans inside a string, as documented for text formats (section 5.4): what has
@@ -331,8 +352,17 @@ impl Cell {
     }
 
     /// The value of a string, unescaped.
-    pub(crate) fn unescaped(self, text: &str) -> String {
-        json::unescape(&text[self.start as usize - 1..=self.end as usize])
+    pub(crate) fn unescaped(self, text: &str) -> Cow<'_, str> {
+        let inner = self.text(text);
+        let escaped = match self.value {
+            CellValue::Text { escaped } => escaped,
+            _ => memchr::memchr(b'\\', inner.as_bytes()).is_some(),
+        };
+        if escaped {
+            Cow::Owned(json::unescape(&text[self.start as usize - 1..=self.end as usize]))
+        } else {
+            Cow::Borrowed(inner)
+        }
     }
 }
 

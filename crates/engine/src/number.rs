@@ -3,7 +3,8 @@
 use crate::shape::{Feature, Features, Shape};
 use crate::value::{ColumnType, DECIMAL_DIGITS_MAX, fits_decimal};
 
-/// Integers up to here are doubles without rounding.
+/// Integers up to here are doubles, and so are all between; beyond, a double that prints as the integer
+/// may still be another number.
 const DOUBLE_EXACT_MAX: u64 = 1 << 53;
 /// Decimals of so many significant digits come back from a double unchanged, within [`SAFE_POWERS`].
 const DOUBLE_EXACT_DIGITS: usize = 15;
@@ -19,13 +20,11 @@ pub(crate) fn read(literal: &str) -> (Shape, Option<i64>) {
     }
     let decimal = Decimal::of(literal);
     let fraction = literal.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
-    let kind = if fraction { Feature::Fraction } else { Feature::BigInteger };
-    // An integer that no decimal holds is text, and stays text: it must never pass for a double.
-    let is_text = !fraction && !decimal.fits_decimal();
-    let features = if decimal.is_double() && !is_text {
-        Features::of(kind)
-    } else {
-        Features::of(kind).union(Features::of(Feature::Inexact))
+    // An integer beyond 64 bits is beyond 2^53 too: no double is taken for it (Dec-57).
+    let features = match (fraction, decimal.is_double()) {
+        (true, true) => Features::of(Feature::Fraction),
+        (true, false) => Features::of(Feature::Fraction).union(Features::of(Feature::Inexact)),
+        (false, _) => Features::of(Feature::BigInteger).union(Features::of(Feature::Inexact)),
     };
     (Shape { features, integer_digits: decimal.integer_digits(), scale: decimal.scale() }, None)
 }
@@ -33,7 +32,7 @@ pub(crate) fn read(literal: &str) -> (Shape, Option<i64>) {
 /// The shape of an integer of 64 bits.
 pub(crate) fn long_shape(long: i64) -> Shape {
     let size = long.unsigned_abs();
-    let rounded = size > DOUBLE_EXACT_MAX && !Decimal::of(&size.to_string()).is_double();
+    let rounded = size > DOUBLE_EXACT_MAX;
     let integer = Features::of(Feature::Integer);
     Shape {
         features: if rounded { integer.union(Features::of(Feature::Inexact)) } else { integer },

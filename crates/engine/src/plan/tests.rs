@@ -635,3 +635,30 @@ fn a_negative_zero_is_the_key_zero() {
         "#]],
     );
 }
+
+#[test]
+fn f_170_an_escaped_plus_is_a_plus() {
+    check(
+        &[&rows(
+            r#"[{"id":1,"a":"2017-12-31T05:12:05\u002B02:00","b":"2017\u002d12-31","c":"\u0031"},{"id":2,"a":null,"b":"x","c":[]}]"#,
+            r#""id""#,
+        )],
+        expect![[r#"
+            t (id): id long, a instant, b string, c json
+            + 1 | "2017-12-31T03:12:05Z" | "2017-12-31" | "1"
+            + 2 | null | "x" | []
+        "#]],
+    );
+}
+
+#[test]
+fn dec_57_integers_beyond_2_to_53_are_never_doubles() {
+    check(
+        &[&rows(r#"[{"id":1,"a":1152921504606847000},{"id":2,"a":0.5}]"#, r#""id""#)],
+        expect![[r#"
+            t (id): id long, a bigDecimal(38,1)
+            + 1 | 1152921504606847000
+            + 2 | 0.5
+        "#]],
+    );
+}
