@@ -6,7 +6,7 @@ use engine::{Batch, Destination, DestinationError, Landed, Position, Schema, Tim
 use crate::database::{Database, DuckDbOptions, SharedDatabase};
 use crate::failure::{self, refused};
 use crate::landing::Landing;
-use crate::positions::{self, Commit, HistoryEntry, StoredConnection};
+use crate::positions::{self, Commit, HistoryEntry, Positions, StoredConnection};
 use crate::session::Session;
 use crate::statements::{self, Place};
 
@@ -85,7 +85,7 @@ impl DuckDb {
     /// When the file cannot be read.
     pub fn history(&self) -> Result<Vec<HistoryEntry>, DestinationError> {
         let mut database = self.database.lock();
-        positions::history(database.connection()?.0, &self.connection_name)
+        self.positions(&mut database)?.history(&self.connection_name)
     }
 
     /// Every connection that has committed to this file.
@@ -94,7 +94,7 @@ impl DuckDb {
     /// When the file cannot be read.
     pub fn connections(&self) -> Result<Vec<StoredConnection>, DestinationError> {
         let mut database = self.database.lock();
-        positions::connections(database.connection()?.0)
+        self.positions(&mut database)?.connections()
     }
 
     /// The rows of one of the connection's tables, those marked as deleted too.
@@ -110,8 +110,15 @@ impl DuckDb {
             .map_err(|error| failure::of(&error, &format!("counting the rows of table {table}")))
     }
 
+    fn positions<'a>(
+        &'a self,
+        database: &'a mut Database,
+    ) -> Result<Positions<'a>, DestinationError> {
+        Ok(Positions { connection: database.connection()?.0, catalog: &self.catalog })
+    }
+
     fn stored(&self, database: &mut Database) -> Result<Option<Position>, DestinationError> {
-        let stored = positions::read(database.connection()?.0, &self.connection_name)?;
+        let stored = self.positions(database)?.read(&self.connection_name)?;
         match stored {
             Some(stored) if stored.namespace != self.namespace => Err(refused(
                 "namespace_changed",
@@ -130,15 +137,29 @@ impl DuckDb {
         if database.is_read_only() {
             return Err(failure::read_only());
         }
+        let columns = batch.tables().map(|table| table.columns().len()).max();
+        database.allow_memory_for(columns.unwrap_or(0))?;
+        loop {
+            let attempt = self.attempt(&mut database, batch);
+            let is_short =
+                attempt.as_ref().is_err_and(|error| error.code() == failure::OUT_OF_MEMORY_CODE);
+            if !is_short || !database.allow_twice_the_memory()? {
+                return attempt;
+            }
+        }
+    }
+
+    /// The whole commit, or nothing of it.
+    fn attempt(&self, database: &mut Database, batch: &Batch) -> Result<Landed, DestinationError> {
         database.begin(batch.after() > 0 && batch.changes().is_empty())?;
-        let written = self.write(&mut database, batch);
+        let written = self.write(database, batch);
         let (connection, _) = database.connection()?;
         match written {
             Ok(landed) => match connection.execute_batch("COMMIT") {
                 Ok(()) => Ok(landed),
                 Err(error) => {
                     database.close();
-                    self.after_failed_commit(&mut database, batch, landed, &error)
+                    self.after_failed_commit(database, batch, landed, &error)
                 }
             },
             Err(error) => {
@@ -174,7 +195,7 @@ impl DuckDb {
             landed: &landed,
             committed_at: now(),
         };
-        positions::write(connection, &commit)?;
+        Positions { connection, catalog: &self.catalog }.write(&commit)?;
         Ok(landed)
     }
 
@@ -205,7 +226,15 @@ impl DuckDb {
 impl Destination for DuckDb {
     async fn position(&mut self) -> Result<Position, DestinationError> {
         let mut database = self.database.lock();
-        Ok(self.stored(&mut database)?.unwrap_or_default())
+        let stored = match self.stored(&mut database) {
+            // An earlier failure has left it unusable; what is on disk is still there.
+            Err(DestinationError::Unavailable(_)) => {
+                database.close();
+                self.stored(&mut database)
+            }
+            stored => stored,
+        };
+        Ok(stored?.unwrap_or_default())
     }
 
     async fn commit(&mut self, batch: &Batch) -> Result<Landed, DestinationError> {

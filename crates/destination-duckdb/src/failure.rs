@@ -16,6 +16,16 @@ pub(crate) fn refused(
     DestinationError::Refused { code, message: message.into(), hint: hint.into() }
 }
 
+pub(crate) const OUT_OF_MEMORY_CODE: &str = "destination_out_of_memory";
+
+/// Parts of the messages by which DuckDB says that its memory limit does not do.
+const OUT_OF_MEMORY: [&str; 4] = [
+    "Out of Memory Error",
+    "failed to pin block",
+    "could not allocate block",
+    "failed to allocate data",
+];
+
 /// Classes of messages that speak of files, memory, names and statements, not of values.
 const CLASSES_WITHOUT_VALUES: [&str; 10] = [
     "IO Error",
@@ -56,14 +66,17 @@ pub(crate) fn of(error: &duckdb::Error, doing: &str) -> DestinationError {
             "free some space and sync again: it goes on where it stopped",
         );
     }
-    if text.starts_with("Out of Memory Error") {
+    if OUT_OF_MEMORY.iter().any(|part| has(part)) {
         return refused(
-            "destination_out_of_memory",
+            OUT_OF_MEMORY_CODE,
             format!("{doing}: {said}"),
             "raise the destination's memory limit, or free space for its temporary files",
         );
     }
-    if text.starts_with("Dependency Error") {
+    // We make no index and no constraint.
+    let is_guarded =
+        ["Dependency Error", "Constraint Error"].iter().any(|class| text.starts_with(class));
+    if is_guarded || has("an index depends on it") {
         return refused(
             "table_changed_by_hand",
             format!("{doing}: {said}"),
@@ -122,6 +135,12 @@ pub(crate) fn to_open(error: &duckdb::Error, path: &Path) -> DestinationError {
             "destination_permission",
             format!("{name} may not be opened for writing"),
             "give this user the right to read and write the file and its folder",
+        );
+    }
+    if has("replaying WAL") {
+        return damaged(
+            &format!("opening {name}"),
+            "its log (the .wal file beside it) cannot be read",
         );
     }
     if has("encrypt") {

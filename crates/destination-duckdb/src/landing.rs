@@ -13,6 +13,9 @@ use crate::session::Session;
 use crate::statements::{self, Incoming, Place};
 use crate::upserts;
 
+/// DuckDB's name for the row ids of any table. The engine calls no column so.
+const ROW_ID: &str = "rowid";
+
 /// A transaction under way for one connection.
 pub(crate) struct Landing<'a> {
     pub(crate) session: Session<'a>,
@@ -100,6 +103,9 @@ impl Landing<'_> {
                 Some(_) => {}
             }
         }
+        if held_type(ROW_ID).is_some() {
+            return Err(by_hand(format!("a column {ROW_ID} was added, which hides the row ids")));
+        }
         for change in changes.iter().filter(|change| table_of(change) == name) {
             let added = match change {
                 SchemaChange::AddColumn { column, .. } => column.as_str(),
@@ -120,10 +126,12 @@ impl Landing<'_> {
 
     /// Evolves the schema.
     fn change(&self, batch: &Batch) -> Result<(), DestinationError> {
-        let changes = batch.changes();
+        let mut changes = batch.changes();
         if changes.is_empty() {
             return Ok(());
         }
+        // DuckDB cannot commit a column with a default that another change of its table follows.
+        changes.sort_by_key(|change| matches!(change, SchemaChange::AddSoftDeletes { .. }));
         let tables = &batch.leaves().schema().tables;
         refuse_collisions(tables)?;
         let created: BTreeSet<&str> = changes.iter().filter_map(created_table).collect();

@@ -342,6 +342,7 @@ fn a_table_changed_by_hand_is_refused_and_left_alone() {
         "ALTER TABLE shop.t RENAME COLUMN a TO a2",
         "ALTER TABLE shop.t ADD COLUMN B INT",
         "ALTER TABLE shop.t ADD COLUMN extra INT",
+        "ALTER TABLE shop.t ADD COLUMN RowId INT",
     ] {
         let world = World::new();
         world.land(0, &rows(r#"[{"id":1,"a":"x"}]"#, "id")).expect("a first page");
@@ -363,7 +364,46 @@ fn a_table_changed_by_hand_is_refused_and_left_alone() {
           table_changed_by_hand: destination refused: table t is not as it was left: a column b was added
         ALTER TABLE shop.t ADD COLUMN extra INT
           t: 1 inserted, 1 unchanged
+        ALTER TABLE shop.t ADD COLUMN RowId INT
+          table_changed_by_hand: destination refused: table t is not as it was left: a column rowid was added, which hides the row ids
     "#]].assert_eq(&out);
+}
+
+#[test]
+fn an_index_added_by_hand_stands_in_the_way_of_a_change_only() {
+    let world = World::new();
+    world.land(0, &rows(r#"[{"id":1,"a":"x"}]"#, "id")).expect("a first page");
+    world.by_hand("CREATE INDEX by_hand ON shop.t (a)");
+    check(
+        &world,
+        &[
+            (1, &rows(r#"[{"id":1,"a":"y"},{"id":2,"a":"z"}]"#, "id")),
+            (2, &rows(r#"[{"id":1,"a":{}}]"#, "id")),
+        ],
+        "SELECT id, a FROM shop.t ORDER BY id",
+        expect![[r#"
+            1: t: 1 inserted, 1 updated
+            2: table_changed_by_hand: destination refused: changing table t: Catalog Error: Cannot change the type of this column: an index depends on it!
+            1 | y
+            2 | z
+        "#]],
+    );
+}
+
+#[test]
+fn a_constraint_added_by_hand_is_named_without_values() {
+    let world = World::new();
+    world.land(0, &rows(r#"[{"id":1,"a":"x"}]"#, "id")).expect("a first page");
+    world.by_hand("ALTER TABLE shop.t ALTER COLUMN a SET NOT NULL");
+    check(
+        &world,
+        &[(1, &rows(r#"[{"id":1,"a":null}]"#, "id"))],
+        "SELECT id, a FROM shop.t ORDER BY id",
+        expect![[r#"
+            1: table_changed_by_hand: destination refused: writing table t: Constraint Error (its text is left out because it may quote a value)
+            1 | x
+        "#]],
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod crashing;
 mod landing;
+mod limits;
 mod opening;
 mod positions;
 mod support;

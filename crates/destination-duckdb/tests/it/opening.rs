@@ -130,6 +130,29 @@ fn a_file_that_is_cut_or_damaged() {
 }
 
 #[test]
+fn a_log_that_cannot_be_read_back() {
+    let world = World::new();
+    // What DuckDB itself does to files: it cannot evaluate the expression while it recovers.
+    let log = world.path().with_extension("duckdb.wal");
+    {
+        let connection = Connection::open(world.path()).expect("a new file");
+        connection
+            .execute_batch(
+                "CREATE TABLE t (v INT); INSERT INTO t VALUES (1); CHECKPOINT;
+                 ALTER TABLE t ALTER COLUMN v TYPE VARCHAR USING concat(v, 'x')",
+            )
+            .expect("a log");
+        fs::copy(&log, world.path().with_extension("crashed.wal")).expect("a copy");
+        fs::copy(world.path(), world.path().with_extension("crashed")).expect("a copy");
+    }
+    let error = open(&world.path().with_extension("crashed")).err();
+    expect![[r#"
+        destination_damaged: opening …/warehouse.crashed: its log (the .wal file beside it) cannot be read
+          restore the file from a backup, or sync into a new one
+    "#]].assert_eq(&describe(world.path().parent().expect("a folder"), error));
+}
+
+#[test]
 fn a_file_of_a_newer_duckdb() {
     let mut bytes = database();
     // The storage version, after eight bytes of checksum and the magic word.
@@ -283,14 +306,18 @@ fn a_file_that_another_process_writes_is_locked_and_says_by_whom() {
 }
 
 #[test]
-fn a_file_may_have_the_name_of_its_schema() {
+fn a_file_may_have_the_name_of_its_schema_or_of_ours() {
     let world = World::new();
-    let path = world.path().with_file_name("orders.duckdb");
-    let options = DuckDbOptions::default();
-    let mut orders = DuckDb::open(&path, "orders", "orders", &options).expect("a database");
-    for (more, page) in [r#"[{"id":1}]"#, r#"[{"id":1,"v":"a"}]"#].iter().zip(0..) {
-        let batch = world.plan(page, &rows(more, "id"), &position(&mut orders));
-        commit(&mut orders, &batch).expect("a page lands");
+    for name in ["orders", "_hasmore"] {
+        let path = world.path().with_file_name(format!("{name}.duckdb"));
+        let options = DuckDbOptions::default();
+        let mut orders = DuckDb::open(&path, "orders", "orders", &options).expect("a database");
+        for (more, sync) in [r#"[{"id":1}]"#, r#"[{"id":1,"v":"a"}]"#].iter().zip(0..) {
+            let batch = world.plan(sync, &rows(more, "id"), &position(&mut orders));
+            commit(&mut orders, &batch).expect("a page lands");
+        }
+        assert_eq!(orders.row_count("t"), Ok(1));
+        assert_eq!(orders.history().map(|history| history.len()), Ok(2));
+        assert_eq!(orders.connections().map(|connections| connections.len()), Ok(1));
     }
-    assert_eq!(orders.row_count("t"), Ok(1));
 }
