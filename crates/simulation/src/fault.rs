@@ -50,7 +50,7 @@ pub fn triple(seed: u64, steps: u64) -> Plan {
     let mut chance = Chance::new(seed);
     let mut plan = Plan::new();
     while plan.len() < 3 {
-        plan.insert(chance.below(steps), *chance.pick(&FAULTS));
+        plan.insert(chance.below(steps), chance.pick(&FAULTS));
     }
     plan
 }
@@ -80,8 +80,8 @@ impl Chance {
     ///
     /// # Panics
     /// When there are none.
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub fn pick<T: Clone>(&mut self, from: &[T]) -> T {
         let index = self.below(from.len() as u64);
-        &from[usize::try_from(index).expect("an index of a slice")]
+        from[usize::try_from(index).expect("an index of a slice")].clone()
     }
 }

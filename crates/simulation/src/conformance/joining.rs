@@ -24,11 +24,11 @@ pub fn a_joined_batch_equals_its_pages<S: Storage>(fresh: &dyn Fn() -> S) {
 
 fn options(chance: &mut Chance) -> Options {
     Options {
-        delete_mode: *chance.pick(&[DeleteMode::Soft, DeleteMode::Hard]),
-        keyless: *chance.pick(&[Keyless::BatchIndex, Keyless::RowHash]),
-        soft_delete_timing: *chance
+        delete_mode: chance.pick(&[DeleteMode::Soft, DeleteMode::Hard]),
+        keyless: chance.pick(&[Keyless::BatchIndex, Keyless::RowHash]),
+        soft_delete_timing: chance
             .pick(&[SoftDeleteTiming::OnSuccess, SoftDeleteTiming::OnResponse]),
-        string_inference: *chance.pick(&[StringInference::Temporal, StringInference::Full]),
+        string_inference: chance.pick(&[StringInference::Temporal, StringInference::Full]),
         ..Options::default()
     }
 }
@@ -82,7 +82,7 @@ fn story(chance: &mut Chance) -> Vec<String> {
 fn page(chance: &mut Chance) -> String {
     // Most stories widen keys but once: values of a kind are likelier.
     let kinds = if chance.below(3) == 0 { KEYS.len() } else { 6 };
-    let key = |chance: &mut Chance| *chance.pick(&KEYS[..kinds]);
+    let key = |chance: &mut Chance| chance.pick(&KEYS[..kinds]);
     let t = rows(chance, 4, &|chance| format!(r#""id":{},{}"#, key(chance), fields(chance)));
     let u = rows(chance, 3, &|chance| {
         format!(r#""b":{},"a":{},{}"#, key(chance), key(chance), fields(chance))

@@ -81,7 +81,7 @@ const WIDENINGS: &[Widening] = &[
         &["18446744073700000000", "1"],
         "0.5",
         "bigDecimal(38,0)",
-        "double",
+        "bigDecimal(38,1)",
         &["18446744073700000000", "1"],
     ),
     (DECIMALS, "0.00000001", "bigDecimal(38,2)", "bigDecimal(38,8)", DECIMAL_TEXTS),
