@@ -1,0 +1,153 @@
+use std::collections::BTreeSet;
+
+use engine::{Column, Feature, PrimaryKey, Shape};
+use expect_test::{Expect, expect};
+
+use super::*;
+
+const PLACE: Place<'_> = Place { catalog: "shop", namespace: "shop", table: "line items" };
+const MOMENT: Timestamp = Timestamp(1_700_000_000_123_000);
+
+fn columns() -> Vec<(String, ColumnType)> {
+    [
+        ("order", ColumnType::Long),
+        ("na\"me", ColumnType::String),
+        ("at", ColumnType::Instant),
+        ("_fivetran_synced", ColumnType::Instant),
+    ]
+    .map(|(name, column_type)| (name.to_owned(), column_type))
+    .into()
+}
+
+fn check(statement: &str, expected: Expect) {
+    expected.assert_eq(statement);
+}
+
+#[test]
+fn tables_and_columns() {
+    let column = |name: &str, feature| Column {
+        name: name.to_owned(),
+        source: name.to_owned(),
+        shape: Shape::of(feature),
+        evidence: Vec::new(),
+    };
+    let mut table = Table {
+        sources: BTreeSet::new(),
+        primary_key: PrimaryKey::BatchIndex,
+        columns: vec![column("select", Feature::Nested), column("d", Feature::Date)],
+        soft_deletes: true,
+    };
+    check(
+        &create_table(PLACE, &table),
+        expect![[
+            r#"CREATE TABLE "shop"."shop"."line items" ("select" JSON, "d" DATE, "_fivetran_synced" TIMESTAMP WITH TIME ZONE, "_fivetran_batch" TIMESTAMP WITH TIME ZONE, "_fivetran_index" BIGINT, "_fivetran_deleted" BOOLEAN DEFAULT FALSE)"#
+        ]],
+    );
+    table.primary_key = PrimaryKey::RowHash;
+    table.soft_deletes = false;
+    check(
+        &create_table(PLACE, &table),
+        expect![[
+            r#"CREATE TABLE "shop"."shop"."line items" ("select" JSON, "d" DATE, "_fivetran_synced" TIMESTAMP WITH TIME ZONE, "_fivetran_id" VARCHAR)"#
+        ]],
+    );
+    check(
+        &add_column(PLACE, "x", ColumnType::Decimal { scale: 3 }),
+        expect![[r#"ALTER TABLE "shop"."shop"."line items" ADD COLUMN "x" DECIMAL(38,3)"#]],
+    );
+    check(
+        &add_soft_deletes(PLACE),
+        expect![[
+            r#"ALTER TABLE "shop"."shop"."line items" ADD COLUMN "_fivetran_deleted" BOOLEAN DEFAULT FALSE"#
+        ]],
+    );
+    check(
+        &widen_column(PLACE, "x", ColumnType::Long, ColumnType::Decimal { scale: 3 }),
+        expect![[
+            r#"ALTER TABLE "shop"."shop"."line items" ALTER COLUMN "x" SET DATA TYPE DECIMAL(38,3) USING CAST("x" AS DECIMAL(38,3))"#
+        ]],
+    );
+    check(
+        &describe(PLACE),
+        expect![[r#"SELECT column_name, column_type FROM (DESCRIBE "shop"."shop"."line items")"#]],
+    );
+}
+
+#[test]
+fn rows_are_met_compared_and_written() {
+    let (columns, keys) = (columns(), ["order"]);
+    let incoming = Incoming { columns: &columns, soft_deletes: true };
+    check(
+        &match_rows(PLACE, incoming, &keys),
+        expect![[
+            r#"SELECT held.rowid, incoming.position, (held."at" IS DISTINCT FROM incoming.c2 OR held."_fivetran_deleted" IS TRUE) FROM "shop"."shop"."line items" AS held JOIN hasmore_rows() AS incoming ON held."order" = incoming.c0"#
+        ]],
+    );
+    check(
+        &compare_rows(PLACE, incoming, &keys),
+        expect![[
+            r#"SELECT incoming.position FROM "shop"."shop"."line items" AS held JOIN hasmore_rows() AS incoming ON held.rowid = incoming.row_id WHERE held."na""me" IS DISTINCT FROM incoming.c1"#
+        ]],
+    );
+    check(
+        &insert_rows(PLACE, incoming),
+        expect![[
+            r#"INSERT INTO "shop"."shop"."line items" ("order", "na""me", "at", "_fivetran_synced", "_fivetran_deleted") SELECT c0, c1, c2, c3, FALSE FROM hasmore_rows()"#
+        ]],
+    );
+    check(
+        &touch_rows(PLACE, MOMENT),
+        expect![[
+            r#"UPDATE "shop"."shop"."line items" SET "_fivetran_synced" = TIMESTAMPTZ '2023-11-14T22:13:20.123Z' WHERE rowid IN (SELECT row_id FROM hasmore_rows())"#
+        ]],
+    );
+    check(
+        &delete_rows(PLACE),
+        expect![[
+            r#"DELETE FROM "shop"."shop"."line items" WHERE rowid IN (SELECT row_id FROM hasmore_rows())"#
+        ]],
+    );
+    let incoming = Incoming { columns: &columns, soft_deletes: false };
+    check(
+        &match_rows(PLACE, incoming, &["order", "na\"me", "at"]),
+        expect![[
+            r#"SELECT held.rowid, incoming.position, (FALSE) FROM "shop"."shop"."line items" AS held JOIN hasmore_rows() AS incoming ON held."order" = incoming.c0 AND held."na""me" = incoming.c1 AND held."at" = incoming.c2"#
+        ]],
+    );
+    check(
+        &insert_rows(PLACE, incoming),
+        expect![[
+            r#"INSERT INTO "shop"."shop"."line items" ("order", "na""me", "at", "_fivetran_synced") SELECT c0, c1, c2, c3 FROM hasmore_rows()"#
+        ]],
+    );
+}
+
+#[test]
+fn rows_are_marked_removed_and_swept() {
+    let columns = vec![("order".to_owned(), ColumnType::Long)];
+    let incoming = Incoming { columns: &columns, soft_deletes: true };
+    check(
+        &count_live(PLACE, incoming, &["order"]),
+        expect![[
+            r#"SELECT count(*) FROM "shop"."shop"."line items" AS held JOIN hasmore_rows() AS incoming ON held."order" = incoming.c0 WHERE held."_fivetran_deleted" IS NOT TRUE"#
+        ]],
+    );
+    check(
+        &mark_rows(PLACE, incoming, &["order"], MOMENT),
+        expect![[
+            r#"UPDATE "shop"."shop"."line items" AS held SET "_fivetran_deleted" = TRUE, "_fivetran_synced" = TIMESTAMPTZ '2023-11-14T22:13:20.123Z' FROM hasmore_rows() AS incoming WHERE held."order" = incoming.c0"#
+        ]],
+    );
+    check(
+        &remove_rows(PLACE, incoming, &["order"]),
+        expect![[
+            r#"DELETE FROM "shop"."shop"."line items" AS held USING hasmore_rows() AS incoming WHERE held."order" = incoming.c0"#
+        ]],
+    );
+    check(
+        &sweep(PLACE, MOMENT),
+        expect![[
+            r#"UPDATE "shop"."shop"."line items" SET "_fivetran_deleted" = TRUE WHERE "_fivetran_synced" < TIMESTAMPTZ '2023-11-14T22:13:20.123Z' AND "_fivetran_deleted" IS NOT TRUE"#
+        ]],
+    );
+}
