@@ -138,7 +138,7 @@ pub(crate) struct LimitsConfig {
     pub(crate) response_bytes: Option<Size>,
     /// A call that takes longer has failed. Default: 60m 30s for a URL or a command, 15m 30s for a handler.
     pub(crate) call_timeout: Option<Span>,
-    /// The memory that DuckDB may use. Default: 256 MiB.
+    /// The most memory that DuckDB may take; it starts with 96 MiB and takes more only when it must. Default: 1 GiB.
     pub(crate) memory: Option<Size>,
 }
 
