@@ -93,14 +93,8 @@ pub(crate) fn text(literal: &str) -> String {
 /// (`0.1`, `1`, `10000000000000000`), else as `d.ddde±N` (`1e300`). Equal numbers have equal texts,
 /// whatever their type, so a key widened to text still meets itself; a negative zero is `0`.
 pub(crate) fn double_text(double: f64) -> String {
-    let shortest = format!("{double:e}");
-    if double == 0.0 {
-        "0".to_owned()
-    } else if Decimal::of(&shortest).fits_decimal() {
-        format!("{double}")
-    } else {
-        shortest
-    }
+    let decimal = Decimal::of_double(double);
+    if decimal.fits_decimal() { decimal.plain() } else { decimal.scientific() }
 }
 
 /// Plain digits without trailing zeros after the point: `9007199254740993`, `0.5`.
@@ -150,6 +144,41 @@ impl Decimal {
         }
     }
 
+    /// The shortest digits that give the double back; of two as near the even one, as databases,
+    /// Python and JavaScript print it and the standard library does not.
+    fn of_double(double: f64) -> Decimal {
+        Decimal::of(ryu::Buffer::new().format_finite(double))
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.digits).expect("digits are ASCII")
+    }
+
+    /// `-12.5`, `0.05`, `1000`.
+    fn plain(&self) -> String {
+        if self.digits.is_empty() {
+            return "0".to_owned();
+        }
+        let sign = if self.negative { "-" } else { "" };
+        let scale = usize::from(self.scale());
+        let zeros = "0".repeat(self.trailing_zeros() as usize);
+        let digits = format!("{:0>width$}{zeros}", self.text(), width = scale + 1);
+        match digits.split_at(digits.len() - scale) {
+            (whole, "") => format!("{sign}{whole}"),
+            (whole, fraction) => format!("{sign}{whole}.{fraction}"),
+        }
+    }
+
+    /// `1.5e-40`, `1e300`.
+    fn scientific(&self) -> String {
+        let sign = if self.negative { "-" } else { "" };
+        let power = self.magnitude - 1;
+        match self.text().split_at(1) {
+            (first, "") => format!("{sign}{first}e{power}"),
+            (first, rest) => format!("{sign}{first}.{rest}e{power}"),
+        }
+    }
+
     fn integer_digits(&self) -> u16 {
         u16::try_from(self.magnitude.max(0)).unwrap_or(u16::MAX / 2)
     }
@@ -167,12 +196,11 @@ impl Decimal {
         if self.digits.len() > DOUBLE_DIGITS_MAX {
             return false;
         }
-        let digits = std::str::from_utf8(&self.digits).expect("digits are ASCII");
-        let nearest = double(&format!("0.{digits}e{}", self.magnitude));
+        let nearest = double(&format!("0.{}e{}", self.text(), self.magnitude));
         if !nearest.is_finite() || nearest == 0.0 {
             return false;
         }
-        let printed = Decimal::of(&format!("{nearest:e}"));
+        let printed = Decimal::of_double(nearest);
         printed.digits == self.digits && printed.magnitude == self.magnitude
     }
 
@@ -263,6 +291,7 @@ mod tests {
                 "12345678901234567890.123456789",
             ),
             ("0.30000000000000004", "double", "0.30000000000000004"),
+            ("577497044504600.2", "double", "577497044504600.2"),
         ] {
             assert_eq!(
                 (type_of(literal).as_str(), text(literal).as_str()),

@@ -1,6 +1,8 @@
 //! The ways in which the story is told: how pages are joined, what the user chose, who the rival is.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use engine::{DeleteMode, Limits, Options, Run, SoftDeleteTiming, Timestamp};
 use protocol::{CustomPayload, Secrets, SyncId};
@@ -14,6 +16,8 @@ pub struct Scenario {
     pub options: Options,
     pub limits: Limits,
     pub rival: Rival,
+    /// What passes each time the clock is read.
+    pub tick_micros: i64,
     /// After 0, 1, 2, … pages.
     pub expected: Vec<Expected>,
 }
@@ -33,16 +37,25 @@ impl Scenario {
         let hard = Options { delete_mode: DeleteMode::Hard, ..Options::default() };
         let at_once =
             Options { soft_delete_timing: SoftDeleteTiming::OnResponse, ..Options::default() };
+        // A second passes whenever the clock is read: syncs are stopped after a few pages.
+        let short = Limits {
+            sync_time_max: Some(Duration::from_secs(15)),
+            batch_age_max: Duration::from_secs(6),
+            ..Limits::default()
+        };
+        let stopped_by_time =
+            Scenario::new("six hours are over too soon", Options::default(), short, Rival::Sync);
         vec![
             Scenario::new("a few pages a commit", Options::default(), joined(9), Rival::Page),
             Scenario::new("a page a commit, hard deletes", hard, page_by_page, Rival::Sync),
             Scenario::new("a sync a commit, sweeps at once", at_once, joined(1000), Rival::Page),
+            Scenario { tick_micros: 1_000_000, ..stopped_by_time },
         ]
     }
 
     fn new(name: &'static str, options: Options, limits: Limits, rival: Rival) -> Scenario {
         let expected = expectations(&options);
-        Scenario { name, options, limits, rival, expected }
+        Scenario { name, options, limits, rival, tick_micros: 0, expected }
     }
 
     /// The sync that a scheduler starts for the `life`th time. Its clock now and then went back.
@@ -51,11 +64,12 @@ impl Scenario {
         const MINUTE_MICROS: i64 = 60_000_000;
         let minutes =
             i64::try_from(life).expect("lives are few") - if life % 3 == 2 { 5 } else { 0 };
-        let started_at = Timestamp(START_MICROS + minutes * MINUTE_MICROS);
+        let started_at = START_MICROS + minutes * MINUTE_MICROS;
+        let (now, tick) = (AtomicI64::new(started_at), self.tick_micros);
         Run {
             sync_id: SyncId(format!("sync-{life}")),
-            started_at,
-            clock: Arc::new(move || started_at),
+            started_at: Timestamp(started_at),
+            clock: Arc::new(move || Timestamp(now.fetch_add(tick, Ordering::Relaxed))),
             agent: String::new(),
             secrets: Secrets::default(),
             custom_payload: CustomPayload::default(),

@@ -1,24 +1,28 @@
-//! A joined batch lands what its pages would have landed one by one.
+//! A joined batch lands what its pages would have landed one by one, and both what the reference lands.
 
 use engine::{Batch, DeleteMode, Keyless, Options, Position, SoftDeleteTiming, StringInference};
 
 use crate::conformance::Storage;
-use crate::conformance::bench::{Bench, response};
+use crate::conformance::bench::{Bench, print_counts, response};
 use crate::fault::Chance;
+use crate::memory::Memory;
 
-/// The same random pages, landed one by one and joined at random.
+/// The same random pages, landed one by one, joined at random, and one by one in memory.
 pub fn a_joined_batch_equals_its_pages<S: Storage>(fresh: &dyn Fn() -> S) {
     for seed in 0..S::JOINED_STORIES {
         let mut chance = Chance::new(seed);
         let options = options(&mut chance);
         let syncs: Vec<Vec<String>> = (0..=chance.below(3)).map(|_| story(&mut chance)).collect();
         let mut apart = Bench::with(fresh, options.clone());
-        let mut joined = Bench::with(fresh, options);
+        let mut joined = Bench::with(fresh, options.clone());
+        let mut reference = Bench::with(&Memory::default, options);
+        let story = format!("seed {seed}: {syncs:#?}");
         for pages in &syncs {
-            let pages = pages_that_can_be_placed(&mut apart, pages);
+            let pages = land_apart(&mut apart, &mut reference, pages, &story);
             land_joined(&mut joined, &pages, &mut chance);
         }
-        compare(&mut apart, &mut joined, &format!("seed {seed}: {syncs:#?}"));
+        compare(&mut apart, &mut joined, &story);
+        compare(&mut apart, &mut reference, &story);
     }
 }
 
@@ -107,21 +111,27 @@ fn fields(chance: &mut Chance) -> String {
     fields[..count].join(",")
 }
 
-/// Lands each page by itself, all but those that cannot be placed; answers the others, and whether each
-/// is the last of its sync.
-fn pages_that_can_be_placed<S: Storage>(
+/// Lands each page by itself, all but those that cannot be placed, and counts rows as the reference does;
+/// answers the pages that landed, and whether each is the last of its sync.
+fn land_apart<S: Storage>(
     bench: &mut Bench<S>,
+    reference: &mut Bench<Memory>,
     pages: &[String],
+    story: &str,
 ) -> Vec<(String, bool)> {
     bench.begin_sync();
+    reference.begin_sync();
     let mut placed = Vec::new();
     for (index, page) in pages.iter().enumerate() {
         let (position, is_last) = (bench.position(), index + 1 == pages.len());
-        // A last page that cannot be placed leaves the sync without an end, in both ways.
-        if let Ok(batch) = Batch::plan(response(page, is_last), &position, &bench.run()) {
-            bench.commit(&batch).expect("a batch that was planned lands");
-            placed.push((page.clone(), is_last));
-        }
+        // A last page that cannot be placed leaves the sync without an end, in every way.
+        let Ok(batch) = Batch::plan(response(page, is_last), &position, &bench.run()) else {
+            continue;
+        };
+        let landed = bench.commit(&batch).unwrap_or_else(|error| panic!("{error}: {story}"));
+        let expected = reference.commit(&batch).expect("the reference is at the same position");
+        assert_eq!(print_counts(&landed), print_counts(&expected), "{page} of {story}");
+        placed.push((page.clone(), is_last));
     }
     placed
 }
@@ -154,12 +164,12 @@ fn commit<S: Storage>(bench: &mut Bench<S>, batch: &Batch, pages: &[(String, boo
     committed.unwrap_or_else(|error| panic!("{error}: {:#?} of {pages:#?}", batch.changes()));
 }
 
-fn compare<S: Storage>(apart: &mut Bench<S>, joined: &mut Bench<S>, story: &str) {
-    let (one, other) = (apart.position(), joined.position());
-    assert_eq!(one.schema(), other.schema(), "{story}");
-    assert_eq!(one.chain(), other.chain(), "{story}");
-    assert_eq!(one.stored(), other.stored(), "{story}");
-    for table in one.schema().tables.keys() {
-        assert_eq!(apart.print(table), joined.print(table), "table {table} of {story}");
+fn compare<S: Storage, T: Storage>(one: &mut Bench<S>, other: &mut Bench<T>, story: &str) {
+    let (here, there) = (one.position(), other.position());
+    assert_eq!(here.schema(), there.schema(), "{story}");
+    assert_eq!(here.chain(), there.chain(), "{story}");
+    assert_eq!(here.stored(), there.stored(), "{story}");
+    for table in here.schema().tables.keys() {
+        assert_eq!(one.print(table), other.print(table), "table {table} of {story}");
     }
 }
