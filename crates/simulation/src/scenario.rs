@@ -39,7 +39,7 @@ impl Scenario {
             Options { soft_delete_timing: SoftDeleteTiming::OnResponse, ..Options::default() };
         // A second passes whenever the clock is read: syncs are stopped after a few pages.
         let short = Limits {
-            sync_time_max: Some(Duration::from_secs(15)),
+            sync_time_max: Some(Duration::from_secs(8)),
             batch_age_max: Duration::from_secs(6),
             ..Limits::default()
         };
