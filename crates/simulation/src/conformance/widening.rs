@@ -10,9 +10,17 @@ use crate::conformance::bench::Bench;
 type Widening =
     (&'static [&'static str], &'static str, &'static str, &'static str, &'static [&'static str]);
 
-const NUMBERS: &[&str] = &["0.1", "10.0", "1e16", "1152921504606847000.0", "-2.5", "1e-7"];
-const NUMBER_TEXTS: &[&str] =
-    &["0.1", "10", "10000000000000000", "1152921504606847000", "-2.5", "0.0000001"];
+const NUMBERS: &[&str] =
+    &["0.1", "10.0", "1e16", "1152921504606847000.0", "-2.5", "1e-7", "690055930000609.2"];
+const NUMBER_TEXTS: &[&str] = &[
+    "0.1",
+    "10",
+    "10000000000000000",
+    "1152921504606847000",
+    "-2.5",
+    "0.0000001",
+    "690055930000609.2",
+];
 const FAR_NUMBERS: &[&str] = &[
     "1e300",
     "1.5e-40",

@@ -56,12 +56,22 @@ impl Number {
         self.literal.parse().expect("a number")
     }
 
-    /// Whether a double gives the same digits back (Dec-54).
+    /// Whether a double gives the same digits back (Dec-54): the shortest, as serde_json prints them.
     pub(crate) fn prints_alike(&self) -> bool {
         let double = self.double();
-        let printed = Number::read(&format!("{double:e}"));
-        double.is_finite()
-            && (printed.digits.as_str(), printed.magnitude) == (&self.digits, self.magnitude)
+        let printed = serde_json::to_string(&double).expect("a double can be printed");
+        double.is_finite() && {
+            let printed = Number::read(&printed);
+            (printed.digits.as_str(), printed.magnitude) == (&self.digits, self.magnitude)
+        }
+    }
+
+    /// `1.5e-40`, `1e300`.
+    fn scientific(&self) -> String {
+        let sign = if self.negative { "-" } else { "" };
+        let (first, rest) = self.digits.split_at(1);
+        let point = if rest.is_empty() { "" } else { "." };
+        format!("{sign}{first}{point}{rest}e{}", self.magnitude - 1)
     }
 
     /// The same number has the same text, whatever the type of its column.
@@ -71,7 +81,7 @@ impl Number {
         }
         if !self.fits_decimal() {
             let is_double = !self.is_integer_literal() && self.prints_alike();
-            return if is_double { format!("{:e}", self.double()) } else { self.literal.clone() };
+            return if is_double { self.scientific() } else { self.literal.clone() };
         }
         let scale = usize::try_from(self.scale()).expect("short");
         let zeros =

@@ -7,6 +7,7 @@ mod rows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow_array::Array;
 use engine::{
@@ -19,8 +20,8 @@ use simulation::fault::Chance;
 use crate::oracle::Column;
 use crate::rows::{Kinds, Row};
 
-/// Pages that are compared: a few rows each.
-const PAGES: u64 = 12_000;
+/// How long rows are made up when `HASMORE_FUZZ_SECONDS` says nothing.
+const SECONDS: u64 = 5;
 
 fn run(string_inference: StringInference) -> Run {
     let started_at = Timestamp(1_700_000_000_000_000);
@@ -94,8 +95,15 @@ fn oracle_reads(before: &[Row], page: &[Row], strings: StringInference) -> Typed
 
 #[test]
 fn any_rows_are_read_as_the_oracle_reads_them() {
+    let seconds = std::env::var("HASMORE_FUZZ_SECONDS").map_or(SECONDS, |seconds| {
+        seconds.parse().expect("HASMORE_FUZZ_SECONDS is a number of seconds")
+    });
+    let until = Instant::now() + Duration::from_secs(seconds);
     let mut rows_compared = 0;
-    for seed in 0..PAGES {
+    for seed in 0.. {
+        if Instant::now() > until {
+            break;
+        }
         let mut chance = Chance::new(seed);
         let strings = chance.pick(&[
             StringInference::Temporal,
@@ -114,5 +122,6 @@ fn any_rows_are_read_as_the_oracle_reads_them() {
         assert_eq!(engine_reads(&second), expected, "{told}: {before:?} and then {page:?}");
         rows_compared += before.len() + page.len();
     }
-    println!("{rows_compared} rows");
+    println!("{rows_compared} rows are read alike");
+    assert!(rows_compared > 1000, "{rows_compared} rows");
 }

@@ -157,8 +157,10 @@ fn number(chance: &mut Chance) -> String {
 /// What prices and measures look like; a long among them is a double too.
 fn everyday_number(chance: &mut Chance) -> String {
     let whole = chance.below(100_000);
-    match chance.below(4) {
+    match chance.below(5) {
         0 => whole.to_string(),
+        // Doubles between which two shortest texts are equally near.
+        4 => format!("{}.{}", (1 << 49) + chance.below(1 << 52), chance.below(10)),
         1 => format!("-{whole}.{:02}", chance.below(100)),
         2 => format!("{whole}.{}e{}", chance.below(1000), chance.below(20)),
         _ => format!("{whole}.{:06}", chance.below(1_000_000)),
