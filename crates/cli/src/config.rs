@@ -1,22 +1,18 @@
 //! `hasmore.yaml`: the types of the file. What it means for one connection is in `connection.rs`.
 
 mod check;
-mod problem;
-mod quantity;
-mod read;
-mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use connector::yaml;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use check::is_namespace;
-pub(crate) use problem::{Problem, nearest};
-pub(crate) use quantity::{Size, Span};
+pub(crate) use connector::yaml::{Problem, Size, Span, nearest};
 
 /// The name looked for in the current folder.
 pub(crate) const FILE_NAME: &str = "hasmore.yaml";
@@ -247,8 +243,8 @@ impl Config {
 
 /// Any text gives a configuration or the places where it is wrong.
 pub(crate) fn parse(text: &str) -> Result<ConfigFile, Vec<Problem>> {
-    let root = tree::parse(text.trim_start_matches('\u{feff}')).map_err(|problem| vec![problem])?;
-    let content: ConfigFile = read::read(root.clone())?;
+    let root = yaml::parse(text).map_err(|problem| vec![problem])?;
+    let content: ConfigFile = yaml::read(root.clone(), home_of)?;
     match check::check(&content, &root) {
         problems if problems.is_empty() => Ok(content),
         problems => Err(problems),

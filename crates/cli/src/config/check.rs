@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::problem::{Place, Problem};
-use super::tree::Node;
+use connector::yaml::{Entry, Node, Place, Problem};
+
 use super::{ConfigFile, ConnectionConfig};
 use crate::reference;
 
@@ -150,7 +150,7 @@ struct Connection<'file> {
 }
 
 impl Connection<'_> {
-    fn entry(&self) -> Option<&super::tree::Entry> {
+    fn entry(&self) -> Option<&Entry> {
         self.root.entry("connections")?.value.entry(self.name)
     }
 

@@ -1,7 +1,7 @@
 use expect_test::{Expect, expect};
 
-use super::problem::Place;
 use super::*;
+use connector::yaml::{self, Place};
 
 /// What the file says, or every mistake as it is shown.
 fn check(text: &str, expected: Expect) {
@@ -351,7 +351,7 @@ fn located(text: &str) -> Result<(), String> {
     if problems.is_empty() {
         return Err("no mistake is told".to_owned());
     }
-    let lines = problem::lines(text).count() + 1;
+    let lines = yaml::lines(text).count() + 1;
     for problem in &problems {
         let Place { line, column, .. } = problem.place;
         let _ = problem.render("hasmore.yaml", text);

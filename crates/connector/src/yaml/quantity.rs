@@ -10,11 +10,11 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 /// A duration: `500ms`, `10s`, `15m`, `6h`, `1h 30m`, or `0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span(pub(crate) Duration);
+pub struct Span(pub Duration);
 
 /// A number of bytes: `1500`, `64 MB`, `6 MiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Size(pub(crate) u64);
+pub struct Size(pub u64);
 
 const DURATION_UNITS: &[(&str, u64)] =
     &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];

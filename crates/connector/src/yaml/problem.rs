@@ -2,27 +2,28 @@ use std::fmt::Write;
 
 /// A place in a file, counted from 1; columns and lengths are characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) line: usize,
-    pub(crate) column: usize,
-    pub(crate) length: usize,
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+    pub length: usize,
 }
 
 /// One mistake in a file: where it is, what it is, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
-    pub(crate) place: Place,
-    pub(crate) message: String,
+pub struct Problem {
+    pub place: Place,
+    pub message: String,
     /// Stands beside the caret: `did you mean …`.
-    pub(crate) suggestion: Option<String>,
+    pub suggestion: Option<String>,
 }
 
 impl Problem {
-    pub(super) fn new(place: Place, message: impl Into<String>) -> Problem {
+    pub fn new(place: Place, message: impl Into<String>) -> Problem {
         Problem { place, message: message.into(), suggestion: None }
     }
 
-    pub(super) fn suggesting(self, suggestion: Option<String>) -> Problem {
+    #[must_use]
+    pub fn suggesting(self, suggestion: Option<String>) -> Problem {
         Problem { suggestion, ..self }
     }
 
@@ -34,7 +35,7 @@ impl Problem {
     /// 7 |     delete_mod: hard
     ///   |     ^^^^^^^^^^ did you mean `delete_mode`?
     /// ```
-    pub(crate) fn render(&self, file: &str, text: &str) -> String {
+    pub fn render(&self, file: &str, text: &str) -> String {
         let Place { line, column, length } = self.place;
         let mut out = format!("{file}:{line}:{column}: {}\n", self.message);
         let shown = shown_line(text, line);
@@ -62,7 +63,7 @@ fn shown_line(text: &str, line: usize) -> String {
 }
 
 /// The lines as YAML counts them: a lone carriage return ends one too.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+pub fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.trim_start_matches('\u{feff}')
         .split('\n')
         .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
@@ -107,7 +108,7 @@ fn mask(line: &str) -> String {
 }
 
 /// The word that was probably meant; `None` when nothing is near.
-pub(crate) fn nearest<'word>(
+pub fn nearest<'word>(
     given: &str,
     words: impl IntoIterator<Item = &'word str>,
 ) -> Option<&'word str> {

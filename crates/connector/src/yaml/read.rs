@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, Expected, MapAccess, SeqAccess,
-    Unexpected, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, MapAccess,
+    SeqAccess, Unexpected, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
@@ -20,7 +20,15 @@ const PROBLEMS_MAX: usize = 20;
 ///
 /// Deserializing stops at the first mistake. So the entry at fault is taken away and the rest is read
 /// again, until it is right or too much is wrong.
-pub(super) fn read<T: DeserializeOwned>(mut root: Node) -> Result<T, Vec<Problem>> {
+///
+/// `home_of` knows where a key lives that was written in the wrong place.
+///
+/// # Errors
+/// Every mistake, each at its place.
+pub fn read<T: DeserializeOwned>(
+    mut root: Node,
+    home_of: impl Fn(&str) -> Option<&'static str>,
+) -> Result<T, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut removed = BTreeSet::new();
     loop {
@@ -32,7 +40,7 @@ pub(super) fn read<T: DeserializeOwned>(mut root: Node) -> Result<T, Vec<Problem
         // A field is not missing if it was taken away here because it was wrong or misspelt.
         let gone = |field: &str| removed.contains(&(fault.place, field.to_owned()));
         if !fault.missing.is_some_and(gone) {
-            problems.push(fault.problem(root.place));
+            problems.push(fault.problem(root.place, &home_of));
         }
         let at_fault = fault.path.iter().rev().copied().collect::<Vec<_>>();
         match remove(&mut root, &at_fault) {
@@ -63,10 +71,12 @@ fn remove(node: &mut Node, path: &[usize]) -> Option<(Option<Place>, String)> {
 
 /// A mistake on its way up to the root, gathering its place and its path.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub struct Fault {
     message: String,
     suggestion: Option<String>,
     missing: Option<&'static str>,
+    /// A key that is near to none of the known ones.
+    unknown: Option<String>,
     /// The known key that an unknown one is near to.
     meant: Option<&'static str>,
     place: Option<Place>,
@@ -75,9 +85,11 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    fn problem(&self, root: Place) -> Problem {
+    fn problem(&self, root: Place, home_of: impl Fn(&str) -> Option<&'static str>) -> Problem {
+        let home = self.unknown.as_deref().and_then(home_of);
+        let home = home.map(|home| format!("it belongs under `{home}`"));
         Problem::new(self.place.unwrap_or(root), self.message.clone())
-            .suggesting(self.suggestion.clone())
+            .suggesting(home.or_else(|| self.suggestion.clone()))
     }
 
     fn at(mut self, place: Place) -> Fault {
@@ -106,6 +118,7 @@ impl serde::de::Error for Fault {
             message,
             suggestion: None,
             missing: None,
+            unknown: None,
             meant: None,
             place: None,
             path: Vec::new(),
@@ -126,12 +139,10 @@ impl serde::de::Error for Fault {
         let meant = nearest(field, expected.iter().copied());
         Fault {
             meant,
+            unknown: meant.is_none().then(|| field.to_owned()),
             suggestion: Some(match meant {
                 Some(word) => format!("did you mean `{word}`?"),
-                None => match super::home_of(field) {
-                    Some(home) => format!("it belongs under `{home}`"),
-                    None => format!("known here: {}", expected.join(", ")),
-                },
+                None => format!("known here: {}", expected.join(", ")),
             }),
             ..Fault::custom(format!("unknown key `{field:.60}`"))
         }
@@ -244,6 +255,7 @@ impl<'de> Deserializer<'de> for &Node {
             Value::Scalar { text, .. } => {
                 visitor.visit_enum(serde::de::value::StrDeserializer::<Fault>::new(text))
             }
+            Value::Map(entries) if entries.len() == 1 => visitor.visit_enum(Variant(&entries[0])),
             _ => Err(Fault::unknown_variant("", variants)),
         }
         .map_err(|fault: Fault| self.locate(fault))
@@ -274,6 +286,50 @@ impl Node {
             other => other.to_owned(),
         };
         Fault::custom(format!("expected {expected}, found {found}"))
+    }
+}
+
+/// A variant that holds something: a map with one entry, its key is the variant's name.
+struct Variant<'node>(&'node Entry);
+
+impl<'de> EnumAccess<'de> for Variant<'_> {
+    type Error = Fault;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
+        let name = seed
+            .deserialize(StrDeserializer::new(&self.0.key))
+            .map_err(|fault: Fault| fault.at(self.0.key_place).inside(0))?;
+        Ok((name, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variant<'_> {
+    type Error = Fault;
+
+    fn unit_variant(self) -> Result<(), Fault> {
+        if self.0.value.is_null() {
+            return Ok(());
+        }
+        self.newtype_variant_seed(std::marker::PhantomData)
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
+        let entry = self.0;
+        let place = if entry.value.is_null() { entry.key_place } else { entry.value.place };
+        seed.deserialize(&entry.value).map_err(|fault| fault.at(place).inside(0))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
+        self.0.value.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.0.value.deserialize_map(visitor)
     }
 }
 

@@ -13,13 +13,13 @@ const NODES_MAX: usize = 100_000;
 
 /// A YAML value and the place where it stands.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) value: Value,
+pub struct Node {
+    pub place: Place,
+    pub value: Value,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Value {
+pub enum Value {
     /// `quoted` text is never a number, a boolean or null.
     Scalar {
         text: String,
@@ -30,21 +30,21 @@ pub(super) enum Value {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) key_place: Place,
-    pub(super) value: Node,
+pub struct Entry {
+    pub key: String,
+    pub key_place: Place,
+    pub value: Node,
 }
 
 impl Node {
     /// Whether it is written as `null`, `~` or nothing.
-    pub(super) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { text, quoted: false }
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
     /// The entry with this key, if it is a map that has one.
-    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.value {
             Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
             _ => None,
@@ -53,7 +53,11 @@ impl Node {
 }
 
 /// Reads the one document of a file; an empty file is an empty map.
-pub(super) fn parse(text: &str) -> Result<Node, Problem> {
+///
+/// # Errors
+/// Where the text is not YAML, or too large or deep to be written by a person.
+pub fn parse(text: &str) -> Result<Node, Problem> {
+    let text = text.trim_start_matches('\u{feff}');
     let start = Place { line: 1, column: 1, length: 1 };
     if text.len() > BYTES_MAX {
         return Err(Problem::new(start, format!("the file is larger than {BYTES_MAX} bytes")));

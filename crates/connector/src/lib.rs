@@ -1,0 +1,3 @@
+//! A manifest becomes a Function.
+
+pub mod yaml;
