@@ -47,7 +47,7 @@ pub enum FunctionError {
     #[error("function failed: {0}")]
     Failed(Failure),
     /// It cannot be called as configured: the user must mend the configuration or the machine.
-    #[error("function cannot be called: {message}")]
+    #[error("{message}")]
     Refused {
         /// `handler_not_found`, `missing_runtime`, `handler_init_failed`, `command_not_found`, …
         code: &'static str,

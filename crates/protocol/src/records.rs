@@ -11,8 +11,9 @@ pub struct Records {
 }
 
 impl Records {
-    /// For text that a validating pass has covered: `[{…},…]`, or nothing at all.
-    pub(crate) fn from_valid(json: Bytes, rows: u64, non_finite: bool) -> Records {
+    /// For text that a validating pass has covered: `[{…},…]`, or nothing at all. `non_finite` says
+    /// whether that pass met a bare `NaN` or `Infinity`.
+    pub fn from_valid(json: Bytes, rows: u64, non_finite: bool) -> Records {
         Records { json, rows, non_finite }
     }
 

@@ -261,10 +261,39 @@ impl<'de> Deserializer<'de> for &Node {
         .map_err(|fault: Fault| self.locate(fault))
     }
 
+    /// By the name `JSON`, a value has the type that it looks to have: numbers come as newtypes around
+    /// their digits.
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match &self.value {
+            Value::Scalar { text, quoted: false } if name == "JSON" => match text.as_str() {
+                "true" => visitor.visit_bool(true),
+                "false" => visitor.visit_bool(false),
+                number if is_number(number) => visitor.visit_newtype_struct(self),
+                _ => self.deserialize_any(visitor),
+            },
+            _ if name == "JSON" => self.deserialize_any(visitor),
+            _ => visitor.visit_newtype_struct(self),
+        }
+        .map_err(|fault: Fault| self.locate(fault))
+    }
+
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_u64(visitor)
+    }
+
     forward_to_deserialize_any! {
-        i8 i16 i32 i64 i128 u8 u16 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct
+        i8 i16 i32 i64 i128 u8 u128 f32 f64 char bytes byte_buf unit unit_struct
         tuple tuple_struct identifier ignored_any
     }
+}
+
+fn is_number(text: &str) -> bool {
+    text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+        && protocol::json::validate(text.as_bytes()).is_ok()
 }
 
 impl Node {
@@ -297,9 +326,10 @@ impl<'de> EnumAccess<'de> for Variant<'_> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
+        // An unknown name takes the whole value away: without its one entry it would be wrong again.
         let name = seed
             .deserialize(StrDeserializer::new(&self.0.key))
-            .map_err(|fault: Fault| fault.at(self.0.key_place).inside(0))?;
+            .map_err(|fault: Fault| fault.at(self.0.key_place))?;
         Ok((name, self))
     }
 }

@@ -1,0 +1,375 @@
+//! The one place that sends: tries again, keeps to budgets, follows redirects without leaking keys.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, StatusCode, Url};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::manifest::Requests;
+use crate::request_builder::HttpRequest;
+
+/// Sends requests within what [`Requests`] allows, all tables together. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Http(Arc<Inner>);
+
+struct Inner {
+    user_agent: String,
+    /// Certificates are loaded when the first request needs them.
+    secure: OnceLock<Client>,
+    plain: OnceLock<Client>,
+    timeout: Duration,
+    retries: u32,
+    body_bytes_max: u64,
+    under_way: Semaphore,
+    pace: Pace,
+}
+
+/// An answer, whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// The address that answered, after redirects.
+    pub(crate) url: Url,
+}
+
+/// Why there is no answer to read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    /// The API is busy or gone, as often as it was tried.
+    #[error("{message}")]
+    Unavailable { message: String, retry_after: Option<Duration> },
+    /// It answered, and no other answer is to be expected.
+    #[error("{message}")]
+    Refused { status: Option<StatusCode>, message: String },
+}
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// An address that drops packets is not waited for as long as an API that works.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+const RETRIES: u32 = 5;
+const CONCURRENCY: u32 = 4;
+const BODY_BYTES_MAX: u64 = 256 << 20;
+const REDIRECTS_MAX: usize = 10;
+/// The first pause before another try; it doubles.
+const BACKOFF: Duration = Duration::from_millis(500);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// What is told of the body of an answer that is an error.
+const EXCERPT_MAX: usize = 500;
+
+impl Http {
+    /// Opens no connection.
+    pub(crate) fn new(requests: &Requests, user_agent: &str) -> Http {
+        let concurrency = requests.concurrency.unwrap_or(CONCURRENCY).max(1);
+        Http(Arc::new(Inner {
+            user_agent: user_agent.to_owned(),
+            secure: OnceLock::new(),
+            plain: OnceLock::new(),
+            timeout: requests.timeout.map_or(TIMEOUT, |timeout| timeout.0),
+            retries: requests.retries.unwrap_or(RETRIES),
+            body_bytes_max: requests.body_bytes.map_or(BODY_BYTES_MAX, |size| size.0),
+            under_way: Semaphore::new(concurrency as usize),
+            pace: Pace::new(requests),
+        }))
+    }
+
+    /// Sends, as often as it takes, and not beyond `deadline`. Every status but those that mean "later"
+    /// is an answer.
+    ///
+    /// # Errors
+    /// [`HttpError::Unavailable`] when the API is busy or gone until the deadline or the last try.
+    pub(crate) async fn send(
+        &self,
+        request: &HttpRequest,
+        deadline: Option<Instant>,
+    ) -> Result<Answer, HttpError> {
+        let mut tries = 0;
+        loop {
+            let failure = match self.once(request, deadline).await {
+                Ok(answer) if !is_busy(answer.status) => {
+                    self.0.pace.heed(&answer.headers);
+                    return Ok(answer);
+                }
+                Ok(answer) => HttpError::Unavailable {
+                    retry_after: retry_after(&answer.headers),
+                    message: describe(request, &answer),
+                },
+                Err(refused @ HttpError::Refused { .. }) => return Err(refused),
+                Err(unavailable) => unavailable,
+            };
+            let HttpError::Unavailable { retry_after, .. } = &failure else {
+                unreachable!("what is refused has returned")
+            };
+            let pause = retry_after.unwrap_or_else(|| backoff(tries));
+            tries += 1;
+            let too_late = deadline.is_some_and(|deadline| Instant::now() + pause > deadline);
+            if retry_after.is_some() {
+                self.0.pace.pause(pause);
+            }
+            if tries > self.0.retries || too_late {
+                return Err(failure);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn once(
+        &self,
+        request: &HttpRequest,
+        deadline: Option<Instant>,
+    ) -> Result<Answer, HttpError> {
+        let _turn = self.0.under_way.acquire().await.expect("the semaphore is never closed");
+        let turn = self.0.pace.turn(deadline).map_err(|wait| HttpError::Unavailable {
+            message: format!(
+                "{} allows no request for {} s more",
+                place(&request.url),
+                wait.as_secs().max(1)
+            ),
+            retry_after: Some(wait),
+        })?;
+        tokio::time::sleep_until(turn).await;
+        let timeout = self.0.timeout;
+        match tokio::time::timeout(timeout, self.follow(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(HttpError::Unavailable {
+                message: format!(
+                    "no answer from {} within {} s",
+                    place(&request.url),
+                    timeout.as_secs_f64()
+                ),
+                retry_after: None,
+            }),
+        }
+    }
+
+    /// Follows redirects: to another host without anything that lets a request in, never from https to
+    /// http.
+    async fn follow(&self, request: &HttpRequest) -> Result<Answer, HttpError> {
+        let mut url = request.url.clone();
+        let mut method = request.method;
+        for _ in 0..=REDIRECTS_MAX {
+            let answer = self.exchange(request, &url, method).await?;
+            let next = match answer.headers.get("location").map(HeaderValue::to_str) {
+                Some(Ok(next)) if answer.status.is_redirection() => next,
+                _ => return Ok(answer),
+            };
+            let next = url.join(next).map_err(|_| HttpError::Refused {
+                status: Some(answer.status),
+                message: format!("{} redirects to what is no address", place(&url)),
+            })?;
+            let downgrade = url.scheme() == "https" && next.scheme() != "https";
+            if downgrade || !matches!(next.scheme(), "http" | "https") {
+                return Err(HttpError::Refused {
+                    status: Some(answer.status),
+                    message: format!(
+                        "{} redirects to {}, which is less safe",
+                        place(&url),
+                        place(&next)
+                    ),
+                });
+            }
+            if answer.status == StatusCode::SEE_OTHER {
+                method = "GET";
+            }
+            url = next;
+        }
+        Err(HttpError::Refused {
+            status: None,
+            message: format!("{} redirects more than {REDIRECTS_MAX} times", place(&request.url)),
+        })
+    }
+
+    fn client(&self, secure: bool) -> &Client {
+        let slot = if secure { &self.0.secure } else { &self.0.plain };
+        slot.get_or_init(|| {
+            Client::builder()
+                .use_preconfigured_tls(tls(secure))
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .user_agent(&self.0.user_agent)
+                .build()
+                .expect("a client with a TLS configuration of its own can be made")
+        })
+    }
+
+    async fn exchange(
+        &self,
+        request: &HttpRequest,
+        url: &Url,
+        method: &'static str,
+    ) -> Result<Answer, HttpError> {
+        let method_name = method;
+        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
+        let mut sent = self.client(url.scheme() == "https").request(method, url.clone());
+        let at_home = url.origin() == request.url.origin();
+        let mut has_accept = false;
+        for (name, value) in &request.headers {
+            let is_harmless = matches!(name.as_str(), "accept" | "content-type" | "user-agent");
+            if !at_home && !is_harmless {
+                continue;
+            }
+            has_accept |= name == "accept";
+            let header = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+            let Some((name, mut value)) = header else {
+                return Err(HttpError::Refused {
+                    status: None,
+                    message: format!("header {name:.60?} has characters that a header cannot hold"),
+                });
+            };
+            value.set_sensitive(true);
+            sent = sent.header(name, value);
+        }
+        if !has_accept {
+            sent = sent.header("accept", "application/json, */*;q=0.5");
+        }
+        if let Some(body) =
+            request.body.clone().filter(|_| method_name != "GET" || request.method == "GET")
+        {
+            sent = sent.body(body);
+        }
+        let mut answer = sent.send().await.map_err(|error| unavailable(url, &error))?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let mut body = BytesMut::new();
+        let bytes_max = self.0.body_bytes_max;
+        while let Some(chunk) = answer.chunk().await.map_err(|error| unavailable(url, &error))? {
+            if body.len() as u64 + chunk.len() as u64 > bytes_max {
+                return Err(HttpError::Refused {
+                    status: Some(status),
+                    message: format!(
+                        "the answer of {} is larger than {bytes_max} bytes (`requests.body_bytes`)",
+                        place(url)
+                    ),
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body: body.freeze(), url: url.clone() })
+    }
+}
+
+fn tls(with_roots: bool) -> rustls::ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    if with_roots {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring knows TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+/// Statuses that mean "later".
+fn is_busy(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// An address without its query, which may hold a key.
+pub(crate) fn place(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}
+
+/// What an answer that is an error says, in a line.
+pub(crate) fn describe(request: &HttpRequest, answer: &Answer) -> String {
+    let excerpt = String::from_utf8_lossy(&answer.body);
+    let excerpt = excerpt.split_whitespace().collect::<Vec<_>>().join(" ");
+    let says = if excerpt.is_empty() { "" } else { ": " };
+    format!(
+        "{} {} answered {}{says}{}",
+        request.method,
+        place(&answer.url),
+        answer.status,
+        excerpt.chars().take(EXCERPT_MAX).collect::<String>()
+    )
+}
+
+fn unavailable(url: &Url, error: &reqwest::Error) -> HttpError {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let what = if error.is_connect() { "no connection to" } else { "no whole answer from" };
+    HttpError::Unavailable { message: format!("{what} {}: {cause}", place(url)), retry_after: None }
+}
+
+/// Doubling pauses, each shortened by up to a half so that callers do not march in step.
+fn backoff(tries: u32) -> Duration {
+    let longest = BACKOFF.saturating_mul(1 << tries.min(10)).min(BACKOFF_MAX);
+    let random =
+        std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), tries);
+    #[expect(clippy::cast_precision_loss, reason = "a share of a pause")]
+    let share = 0.5 + 0.5 * (random as f64 / u64::MAX as f64);
+    longest.mul_f64(share)
+}
+
+/// `Retry-After` in seconds or as a date; a date needs a clock, so only the answer's own is used.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("retry-after")?.to_str().ok()?;
+    if let Ok(seconds) = text.trim().parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let now = headers.get("date")?.to_str().ok()?;
+    until.duration_since(httpdate::parse_http_date(now).ok()?).ok()
+}
+
+/// When the next request may begin.
+struct Pace {
+    interval: Duration,
+    next: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    fn new(requests: &Requests) -> Pace {
+        let each = |count: Option<u32>, span: u64| {
+            count.map_or(Duration::ZERO, |count| Duration::from_secs(span) / count.max(1))
+        };
+        let interval = each(requests.per_second, 1).max(each(requests.per_minute, 60));
+        Pace { interval, next: Mutex::new(None) }
+    }
+
+    /// A request's turn; turns are given out in order. One that would come after the deadline is not
+    /// taken, and the answer is how far away it is.
+    fn turn(&self, deadline: Option<Instant>) -> Result<Instant, Duration> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let turn = next.map_or(now, |next| next.max(now));
+        if turn > now && deadline.is_some_and(|deadline| turn > deadline) {
+            return Err(turn - now);
+        }
+        *next = Some(turn + self.interval);
+        Ok(turn)
+    }
+
+    /// No request begins for so long.
+    fn pause(&self, pause: Duration) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = Instant::now() + pause;
+        *next = Some(next.map_or(until, |next| next.max(until)));
+    }
+
+    /// An answer that says that the budget is used up is heeded before the API has to refuse.
+    fn heed(&self, headers: &HeaderMap) {
+        /// Longer pauses are left to `Retry-After`: a reset may be a date in another form.
+        const LONGEST: u64 = 3600;
+        let number = |names: &[&str]| {
+            names
+                .iter()
+                .find_map(|name| headers.get(*name)?.to_str().ok()?.trim().parse::<u64>().ok())
+        };
+        let remaining =
+            number(&["x-ratelimit-remaining", "ratelimit-remaining", "x-rate-limit-remaining"]);
+        let reset = number(&["ratelimit-reset", "x-ratelimit-reset-after", "x-ratelimit-reset"]);
+        if let (Some(0), Some(seconds @ 1..=LONGEST)) = (remaining, reset) {
+            self.pause(Duration::from_secs(seconds));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The YAML of a connector: its types, read and checked. What it does is in `connector.rs`.
+
+mod auth;
+mod check;
+mod places;
+mod table;
+mod values;
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use auth::Auth;
+pub use places::{Source, Target};
+pub use table::{
+    CursorConfig, CursorFormat, CursorKind, CursorOrder, Deletes, Filtering, ForEach, Method,
+    ParentErrors, TableConfig,
+};
+pub use values::{BodyTemplate, OneOrMany};
+
+use crate::yaml::{self, Problem, Span};
+
+/// An API as tables: where it is, how to log in, how it pages, and what each table is.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "A connector's manifest")]
+pub struct Manifest {
+    /// What the API is called.
+    #[schemars(example = &"shop")]
+    pub name: String,
+    /// What every path begins with; a template.
+    #[schemars(example = &"https://api.example.com/v1")]
+    pub base_url: String,
+    /// The names of the secrets that templates may use, as `{{ secrets.NAME }}`. A call that lacks one
+    /// is answered by an error that names it.
+    #[serde(default)]
+    pub secrets: Vec<String>,
+    /// Names that templates may use as `{{ config.NAME }}`, with the value each has unless the
+    /// connection's `custom_payload` gives another.
+    #[serde(default)]
+    pub config: BTreeMap<String, String>,
+    /// How every request is let in.
+    #[serde(default)]
+    pub auth: Auth,
+    /// HTTP headers of every request; templates.
+    #[serde(default)]
+    pub headers: IndexMap<String, String>,
+    /// Query parameters of every request; templates. One whose value is empty is left out.
+    #[serde(default)]
+    pub query: IndexMap<String, String>,
+    /// How every table pages that does not say it for itself. Default: one page holds all.
+    #[serde(default)]
+    pub pagination: Pagination,
+    /// How hard the API may be pressed, and how long it may take.
+    #[serde(default)]
+    pub requests: Requests,
+    /// What one call of the function may hold.
+    #[serde(default)]
+    pub call: CallBudget,
+    /// The names that a flat state has, to go on from the state of another function: for one table
+    /// that pages by number.
+    pub state: Option<FlatState>,
+    /// The tables, read in this order.
+    pub tables: IndexMap<String, TableConfig>,
+}
+
+/// How a table's pages follow each other: by exactly one of `page`, `offset` and `cursor`, or not at all.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pagination {
+    /// Pages have numbers.
+    pub page: Option<PageNumber>,
+    /// Pages begin after so many rows.
+    pub offset: Option<RowOffset>,
+    /// Each page says how to get the next: a token, a link, or the key of its last row.
+    pub cursor: Option<Token>,
+    /// How many rows a page is asked to hold.
+    pub size: Option<PageSize>,
+    /// Where a page says how many rows there are in all. Reading fewer is an error.
+    pub total: Option<Source>,
+    /// Where a page says how many pages there are in all.
+    pub total_pages: Option<Source>,
+    /// Where a page says whether another follows.
+    pub has_more: Option<Source>,
+    /// Whether a page with fewer rows than `size` is the last. By default only an empty page is, since
+    /// many APIs hold pages shorter than they are asked to.
+    pub short_page_ends: bool,
+    /// A reading of more pages than this is an error, not an end. Default: 1,000,000.
+    pub pages_max: Option<u64>,
+}
+
+/// Pages have numbers.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct PageNumber {
+    /// Where the number is written.
+    pub to: Target,
+    /// The number of the first page.
+    #[serde(default = "one")]
+    pub start: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// Pages begin after so many rows. It grows by the rows that came, not by those asked for.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct RowOffset {
+    /// Where the number of rows is written.
+    pub to: Target,
+    /// The number at the first row.
+    #[serde(default)]
+    pub start: u64,
+}
+
+/// A page says how to get the next one.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// Where the token is read. No token, an empty one, null or false: this was the last page.
+    pub from: Source,
+    /// Where it is written for the next page; `url` when it is the whole address.
+    pub to: Target,
+    /// Whether a token of an earlier sync may be used. By default a sync that was cut short begins its
+    /// window again, since most tokens expire. The key of a last row never expires.
+    #[serde(default)]
+    pub durable: bool,
+}
+
+/// How many rows a page is asked to hold.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct PageSize {
+    /// Where the size is written; nowhere when the API has a size of its own.
+    pub to: Option<Target>,
+    /// Rows a page.
+    pub value: u64,
+}
+
+/// How hard the API may be pressed, by all tables together, and how long it may take.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Requests {
+    /// At most so many requests begin in a second.
+    pub per_second: Option<u32>,
+    /// At most so many requests begin in a minute.
+    pub per_minute: Option<u32>,
+    /// At most so many requests are under way at once. Default: 4.
+    pub concurrency: Option<u32>,
+    /// An answer that takes longer has failed. Default: 60s.
+    pub timeout: Option<Span>,
+    /// A request is tried again so many times when the API is busy or gone. Default: 5.
+    pub retries: Option<u32>,
+    /// An answer larger than this is refused. Default: 256 MiB.
+    pub body_bytes: Option<yaml::Size>,
+}
+
+/// What one call of the function may hold; the rest waits for the next call (`hasMore`).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CallBudget {
+    /// Pages read in one call.
+    pub pages: Option<u64>,
+    /// Bytes of rows in one answer. Default: 4.5 MB, which fits AWS Lambda.
+    pub bytes: Option<yaml::Size>,
+    /// A call begins no page later than this. Default: 10s.
+    pub time: Option<Span>,
+}
+
+/// The two names of a flat state: `{"lastUpdate": "…", "paginationCounter": 0}`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlatState {
+    /// The member that holds the cursor.
+    pub cursor: String,
+    /// The member that counts pages.
+    pub page: String,
+}
+
+impl Manifest {
+    /// Any text gives a manifest or the places where it is wrong.
+    ///
+    /// # Errors
+    /// Every mistake, each with its line, its column and, where one is near, the right word.
+    pub fn parse(text: &str) -> Result<Manifest, Vec<Problem>> {
+        let root = yaml::parse(text).map_err(|problem| vec![problem])?;
+        let manifest: Manifest = yaml::read(root.clone(), home_of)?;
+        match check::check(&manifest, &root) {
+            problems if problems.is_empty() => Ok(manifest),
+            problems => Err(problems),
+        }
+    }
+
+    /// The JSON Schema of the file, made from the types above: editors complete it.
+    pub fn json_schema() -> String {
+        let schema = schemars::schema_for!(Manifest);
+        let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+        text.push('\n');
+        text
+    }
+}
+
+/// Where a key lives that was written in the wrong place.
+fn home_of(key: &str) -> Option<&'static str> {
+    let schema = schemars::schema_for!(Manifest);
+    let defines = |name: &str| schema.pointer(&format!("/$defs/{name}/properties/{key}")).is_some();
+    [
+        ("TableConfig", "tables.NAME"),
+        ("Pagination", "pagination"),
+        ("Requests", "requests"),
+        ("CallBudget", "call"),
+        ("CursorConfig", "tables.NAME.cursor"),
+    ]
+    .into_iter()
+    .find(|(name, _)| !key.contains(['/', '~']) && defines(name))
+    .map(|(_, home)| home)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! What types cannot say about a manifest.
+
+use std::collections::BTreeSet;
+
+use super::{Deletes, Filtering, ForEach, Manifest, Pagination, Source, TableConfig, Target};
+use crate::plan::Plan;
+use crate::yaml::{Entry, Node, Place, Problem, nearest};
+
+/// Every mistake in a file whose keys and values are right each by itself.
+pub(super) fn check(manifest: &Manifest, root: &Node) -> Vec<Problem> {
+    let file = File { root };
+    let mut problems = Vec::new();
+    if manifest.tables.is_empty() {
+        problems.push(
+            Problem::new(file.place(&["tables"]), "the manifest has no table")
+                .suggesting(Some("add `tables: {customers: {}}`".into())),
+        );
+        return problems;
+    }
+    check_pagination(&manifest.pagination, &["pagination"], &file, &mut problems);
+    for (name, table) in &manifest.tables {
+        check_table(manifest, name, table, &file, &mut problems);
+    }
+    check_circles(manifest, &file, &mut problems);
+    check_flat(manifest, &file, &mut problems);
+    if problems.is_empty() {
+        check_templates(manifest, &file, &mut problems);
+    }
+    problems.sort_by_key(|problem| problem.place);
+    problems
+}
+
+fn check_table(
+    manifest: &Manifest,
+    name: &str,
+    table: &TableConfig,
+    file: &File<'_>,
+    problems: &mut Vec<Problem>,
+) {
+    let at = |keys: &[&str]| {
+        let mut path = vec!["tables", name];
+        path.extend(keys);
+        file.place(&path)
+    };
+    let mut wrong = |place: Place, message: &str| problems.push(Problem::new(place, message));
+    if table.body.is_some() && !table.form.is_empty() {
+        wrong(at(&["form"]), "a request has a `body` or a `form`, not both");
+    }
+    let has_key = table.primary_key.as_ref().is_some_and(|key| !key.0.is_empty());
+    match &table.deletes {
+        Some(Deletes::Sweep) if table.cursor.is_some() => wrong(
+            at(&["deletes"]),
+            "a table with a `cursor` shows only what is new: nothing can be told from what it does not show",
+        ),
+        Some(_) if !has_key => wrong(at(&["deletes"]), "`deletes` needs a `primary_key`"),
+        _ => {}
+    }
+    if let Some(cursor) = &table.cursor {
+        if cursor.field.is_some() == cursor.from.is_some() {
+            wrong(at(&["cursor"]), "a cursor has either a `field` of the rows or a `from`");
+        }
+        if cursor.from.is_some() && cursor.to.is_none() {
+            wrong(at(&["cursor"]), "a cursor with `from` needs `to`: where it is written");
+        }
+        if cursor.to.is_none() && cursor.filter == Some(Filtering::Api) {
+            wrong(
+                at(&["cursor", "filter"]),
+                "`filter: api` needs `to`: where the bound is written",
+            );
+        }
+        if cursor.step.is_some_and(|step| step.0.is_zero()) {
+            wrong(at(&["cursor", "step"]), "a step takes some time");
+        }
+        if cursor.step.is_some() && (cursor.until.is_none() || cursor.start.is_none()) {
+            wrong(at(&["cursor", "step"]), "`step` needs `start` and `until`");
+        }
+        if cursor.first().is_err() {
+            wrong(at(&["cursor", "start"]), "this is no value of the cursor's kind");
+        }
+        if [&cursor.to, &cursor.until].into_iter().flatten().any(|to| *to == Target::Url) {
+            wrong(at(&["cursor"]), "a bound cannot be the whole address");
+        }
+    }
+    let parent = match &table.for_each {
+        None => None,
+        Some(ForEach::Values(values)) => {
+            if values.is_empty() {
+                wrong(at(&["for_each"]), "the list is empty");
+            }
+            Some("a value")
+        }
+        Some(ForEach::Table(parent)) => {
+            if !manifest.tables.contains_key(parent) {
+                let known = manifest.tables.keys().map(String::as_str);
+                let meant = nearest(parent, known).map(|word| format!("did you mean `{word}`?"));
+                problems.push(
+                    Problem::new(at(&["for_each"]), format!("there is no table `{parent:.60}`"))
+                        .suggesting(meant),
+                );
+            }
+            Some("a row")
+        }
+    };
+    let mut wrong = |place: Place, message: &str| problems.push(Problem::new(place, message));
+    if parent.is_none() && !table.include.is_empty() {
+        wrong(at(&["include"]), "`include` takes fields of a parent: the table needs `for_each`");
+    }
+    if parent.is_none() && table.parent_errors.is_some() {
+        wrong(at(&["parent_errors"]), "`parent_errors` is for a table with `for_each`");
+    }
+    for (field, path) in &table.include {
+        let path = path.strip_prefix("parent").unwrap_or(path).trim_start_matches('.');
+        if !path.is_empty() && path.parse::<crate::selector::Path>().is_err() {
+            wrong(at(&["include", field]), "expected a field of the parent, such as parent.id");
+        }
+    }
+    if let Some(pagination) = &table.pagination {
+        check_pagination(pagination, &["tables", name, "pagination"], file, problems);
+    }
+}
+
+fn check_pagination(
+    pagination: &Pagination,
+    path: &[&str],
+    file: &File<'_>,
+    problems: &mut Vec<Problem>,
+) {
+    let at = |key: &str| {
+        let mut path = path.to_vec();
+        path.push(key);
+        file.place(&path)
+    };
+    let styles = [
+        ("page", pagination.page.is_some()),
+        ("offset", pagination.offset.is_some()),
+        ("cursor", pagination.cursor.is_some()),
+    ];
+    let styles: Vec<&str> = styles.iter().filter(|(_, is)| *is).map(|(name, _)| *name).collect();
+    if let [first, second, ..] = styles[..] {
+        let message = format!("pages follow each other by `{first}` or by `{second}`; keep one");
+        problems.push(Problem::new(at(second), message));
+    }
+    if pagination.short_page_ends && pagination.size.is_none() {
+        problems.push(Problem::new(
+            at("short_page_ends"),
+            "a page is short by comparison: say the `size` that it should have",
+        ));
+    }
+    if pagination.size.as_ref().is_some_and(|size| size.value == 0) {
+        problems.push(Problem::new(at("size"), "a page holds at least one row"));
+    }
+    let links = pagination.cursor.as_ref().map(|token| (&token.from, &token.to));
+    if let Some((Source::Link(_), to)) = links
+        && *to != Target::Url
+    {
+        problems.push(Problem::new(at("cursor"), "a link is a whole address: `to: url`"));
+    }
+    for (key, source) in [
+        ("total", &pagination.total),
+        ("total_pages", &pagination.total_pages),
+        ("has_more", &pagination.has_more),
+    ] {
+        if matches!(source, Some(Source::LastRow(_) | Source::Link(_))) {
+            problems.push(Problem::new(at(key), "expected body.PATH or header.NAME"));
+        }
+    }
+}
+
+fn check_circles(manifest: &Manifest, file: &File<'_>, problems: &mut Vec<Problem>) {
+    for name in manifest.tables.keys() {
+        let mut met = BTreeSet::from([name.as_str()]);
+        let mut at = name.as_str();
+        while let Some(ForEach::Table(parent)) =
+            manifest.tables.get(at).and_then(|table| table.for_each.as_ref())
+        {
+            if parent == name {
+                problems.push(Problem::new(
+                    file.place(&["tables", name, "for_each"]),
+                    format!("the table `{name:.60}` would be read for each of its own rows"),
+                ));
+            }
+            if !met.insert(parent) {
+                break;
+            }
+            at = parent;
+        }
+    }
+}
+
+fn check_flat(manifest: &Manifest, file: &File<'_>, problems: &mut Vec<Problem>) {
+    if manifest.state.is_none() {
+        return;
+    }
+    let (_, table) = manifest.tables.first().expect("there is a table");
+    let pagination = table.pagination.as_ref().unwrap_or(&manifest.pagination);
+    let fits = manifest.tables.len() == 1
+        && table.for_each.is_none()
+        && pagination.page.is_some()
+        && table.cursor.as_ref().is_some_and(|cursor| {
+            cursor.step.is_none()
+                && cursor.until.is_none()
+                && cursor.order == Some(super::CursorOrder::Ascending)
+        });
+    if !fits {
+        problems.push(Problem::new(
+            file.place(&["state"]),
+            "a flat state holds one cursor and one page number: it is for one table that pages by `page` and has a `cursor` with `order: ascending`",
+        ));
+    }
+}
+
+fn check_templates(manifest: &Manifest, file: &File<'_>, problems: &mut Vec<Problem>) {
+    if let Err((table, problem)) = Plan::compile(manifest) {
+        let mut path = Vec::new();
+        if let Some(table) = &table {
+            path.extend(["tables", table.as_str()]);
+        }
+        path.push(problem.key);
+        path.extend(problem.name.as_deref());
+        let here = file.find(&path).or_else(|| file.find(&path[path.len().min(2)..]));
+        let place = here.unwrap_or_else(|| file.place(&path));
+        problems.push(Problem::new(place, problem.error.to_string()));
+    }
+    let named: Vec<&str> = manifest.secrets.iter().map(String::as_str).collect();
+    let mut open = vec![file.root];
+    while let Some(node) = open.pop() {
+        match &node.value {
+            crate::yaml::Value::Scalar { text, .. } => {
+                for name in secrets_of(text).filter(|name| !named.contains(name)) {
+                    problems.push(
+                        Problem::new(
+                            node.place,
+                            format!("the secret `{name:.60}` is not declared"),
+                        )
+                        .suggesting(Some(format!("add it: `secrets: [{name:.60}]`"))),
+                    );
+                }
+            }
+            crate::yaml::Value::List(items) => open.extend(items),
+            crate::yaml::Value::Map(entries) => {
+                open.extend(entries.iter().map(|entry| &entry.value));
+            }
+        }
+    }
+}
+
+/// The names after `secrets.` in the holes of a text.
+fn secrets_of(text: &str) -> impl Iterator<Item = &str> {
+    let holes = text.split("{{").skip(1).map(|hole| hole.split("}}").next().unwrap_or_default());
+    holes.flat_map(|hole| hole.split("secrets.").skip(1)).map(|rest| {
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        &rest[..end]
+    })
+}
+
+/// Where things stand in the file.
+struct File<'file> {
+    root: &'file Node,
+}
+
+impl File<'_> {
+    fn find(&self, path: &[&str]) -> Option<Place> {
+        let (first, rest) = path.split_first()?;
+        let mut entry: &Entry = self.root.entry(first)?;
+        for key in rest {
+            entry = entry.value.entry(key)?;
+        }
+        Some(entry.key_place)
+    }
+
+    /// The place of a key, or of the nearest thing around it.
+    fn place(&self, path: &[&str]) -> Place {
+        (1..=path.len())
+            .rev()
+            .find_map(|length| self.find(&path[..length]))
+            .unwrap_or(self.root.place)
+    }
+}

@@ -1,0 +1,248 @@
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{BodyTemplate, OneOrMany, Pagination, Source, Target};
+use crate::selector::Path;
+use crate::yaml::Span;
+
+/// One table: which requests answer with its rows, and what of them is kept.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TableConfig {
+    /// What follows `base_url`; a template. A whole address is taken as it is. Default: `/` and the
+    /// table's name.
+    pub path: Option<String>,
+    /// The HTTP method. Default: GET, or POST where there is a body.
+    pub method: Option<Method>,
+    /// Query parameters; templates. One whose value is empty is left out.
+    pub query: IndexMap<String, String>,
+    /// HTTP headers; templates.
+    pub headers: IndexMap<String, String>,
+    /// A JSON body; its texts are templates.
+    pub body: Option<BodyTemplate>,
+    /// Form fields, sent as `application/x-www-form-urlencoded`; templates.
+    pub form: IndexMap<String, String>,
+    /// Where the rows are in the answer: `data`, `data.items`, `result.*`. Default: the answer itself if
+    /// it is a list, or the only list in it.
+    pub records: Option<Path>,
+    /// The fields that name a row. Without them every row that is read again is a new row.
+    pub primary_key: Option<OneOrMany>,
+    /// What "since the last sync" means. Without it, every sync reads the whole table.
+    pub cursor: Option<CursorConfig>,
+    /// How the table pages, in place of what the manifest says for all.
+    pub pagination: Option<Pagination>,
+    /// Reads the table once for each row of another, as `{{ parent.FIELD }}`.
+    pub for_each: Option<ForEach>,
+    /// Fields added to every row: a name and a field of the parent, for example `customer_id: parent.id`.
+    pub include: IndexMap<String, String>,
+    /// What happens when the requests for one parent fail. Default: stop.
+    pub parent_errors: Option<ParentErrors>,
+    /// Answers that mean "no rows here", for example 404 for a parent without children.
+    pub empty_on: Vec<u16>,
+    /// How rows that are gone are noticed.
+    pub deletes: Option<Deletes>,
+}
+
+/// The HTTP method.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+}
+
+/// What "since the last sync" means. The cursor is the newest value seen, never the time of day; it moves
+/// only when all pages are read.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CursorConfig {
+    /// The field of a row that tells how new it is.
+    pub field: Option<Path>,
+    /// Where the whole answer tells where to go on next time, in place of `field`: a sync token.
+    pub from: Option<Source>,
+    /// Where the lower bound is written. Without it, older rows are dropped here, by `filter: client`.
+    pub to: Option<Target>,
+    /// Where the upper bound is written. It is fixed before the first page.
+    pub until: Option<Target>,
+    /// The lower bound of the first sync. Without it the first sync asks without bound.
+    pub start: Option<String>,
+    /// What the values are. Default: timestamps, or as `start` looks.
+    pub kind: Option<CursorKind>,
+    /// How the API wants bounds to be written. Default: as they were read.
+    pub format: Option<CursorFormat>,
+    /// How far before the newest value the next sync begins: for late rows, and for APIs whose lower
+    /// bound is exclusive.
+    pub lookback: Option<Span>,
+    /// Reads so much at a time, window after window, up to now.
+    pub step: Option<Span>,
+    /// In which order the API answers, if it is known. `descending` lets the reading end at the first
+    /// row that is older than the cursor.
+    pub order: Option<CursorOrder>,
+    /// Who leaves old rows out. Default: the API when `to` is given.
+    pub filter: Option<Filtering>,
+}
+
+/// What the values of a cursor are.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum CursorKind {
+    /// A point in time: RFC 3339, or a number of seconds or milliseconds.
+    Timestamp,
+    /// A day.
+    Date,
+    /// A whole number of any length.
+    Integer,
+    /// Text whose order nobody knows: the last one seen is the newest.
+    Opaque,
+}
+
+/// How bounds are written: `rfc3339`, `date`, `epoch_s`, `epoch_ms`, or a pattern such as `%Y-%m-%d %H:%M`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CursorFormat {
+    Rfc3339,
+    Date,
+    EpochSeconds,
+    EpochMilliseconds,
+    Pattern(String),
+}
+
+/// The order of an answer.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum CursorOrder {
+    Ascending,
+    Descending,
+}
+
+/// Who leaves old rows out.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Filtering {
+    Api,
+    Client,
+}
+
+/// What a table is read once for.
+#[derive(Clone, Debug)]
+pub enum ForEach {
+    /// The rows of another table as they are read: new and changed ones, if that table has a cursor.
+    Table(String),
+    /// These values, as `{{ parent }}`.
+    Values(Vec<String>),
+}
+
+/// What happens when the requests for one parent fail.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum ParentErrors {
+    /// The sync fails.
+    Stop,
+    /// The parent is left out, with a warning, and the table's cursor stays where it is.
+    Skip,
+}
+
+/// How rows that are gone are noticed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Deletes {
+    /// Rows that a whole reading no longer shows are marked as deleted.
+    Sweep,
+    /// A row whose field is true, or neither null, false, 0 nor empty, is gone.
+    Flag(Path),
+}
+
+mod forms {
+    use std::borrow::Cow;
+    use std::str::FromStr;
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+    use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+
+    use super::{CursorFormat, ForEach};
+
+    impl FromStr for CursorFormat {
+        type Err = String;
+
+        fn from_str(text: &str) -> Result<CursorFormat, String> {
+            Ok(match text {
+                "rfc3339" => CursorFormat::Rfc3339,
+                "date" => CursorFormat::Date,
+                "epoch_s" => CursorFormat::EpochSeconds,
+                "epoch_ms" => CursorFormat::EpochMilliseconds,
+                pattern if pattern.contains('%') => CursorFormat::Pattern(pattern.to_owned()),
+                _ => {
+                    return Err(
+                        "expected rfc3339, date, epoch_s, epoch_ms or a pattern such as %Y-%m-%d"
+                            .into(),
+                    );
+                }
+            })
+        }
+    }
+
+    impl<'de> Deserialize<'de> for CursorFormat {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<CursorFormat, D::Error> {
+            String::deserialize(from)?.parse().map_err(D::Error::custom)
+        }
+    }
+
+    impl JsonSchema for CursorFormat {
+        fn inline_schema() -> bool {
+            true
+        }
+        fn schema_name() -> Cow<'static, str> {
+            "CursorFormat".into()
+        }
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({
+                "type": "string",
+                "anyOf": [
+                    { "enum": ["rfc3339", "date", "epoch_s", "epoch_ms"] },
+                    { "pattern": "%" }
+                ]
+            })
+        }
+    }
+
+    impl<'de> Deserialize<'de> for ForEach {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<ForEach, D::Error> {
+            struct Any;
+            impl<'de> Visitor<'de> for Any {
+                type Value = ForEach;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("the name of a table, or a list of values")
+                }
+
+                fn visit_str<E: Error>(self, table: &str) -> Result<ForEach, E> {
+                    Ok(ForEach::Table(table.to_owned()))
+                }
+
+                fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<ForEach, A::Error> {
+                    let mut values = Vec::new();
+                    while let Some(value) = items.next_element()? {
+                        values.push(value);
+                    }
+                    Ok(ForEach::Values(values))
+                }
+            }
+            from.deserialize_any(Any)
+        }
+    }
+
+    impl JsonSchema for ForEach {
+        fn inline_schema() -> bool {
+            true
+        }
+        fn schema_name() -> Cow<'static, str> {
+            "ForEach".into()
+        }
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({
+                "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
+            })
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Values that may be written in more than one way.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// One word, or a list of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OneOrMany(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<OneOrMany, D::Error> {
+        struct Words;
+        impl<'de> Visitor<'de> for Words {
+            type Value = OneOrMany;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a word or a list of words")
+            }
+
+            fn visit_str<E: Error>(self, word: &str) -> Result<OneOrMany, E> {
+                Ok(OneOrMany(vec![word.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<OneOrMany, A::Error> {
+                let mut words = Vec::new();
+                while let Some(word) = items.next_element()? {
+                    words.push(word);
+                }
+                Ok(OneOrMany(words))
+            }
+        }
+        from.deserialize_any(Words)
+    }
+}
+
+impl JsonSchema for OneOrMany {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "OneOrMany".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
+        })
+    }
+}
+
+/// A JSON body as it is written in YAML. Texts are templates; one that is nothing but `{{ … }}` keeps
+/// the type of its value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BodyTemplate {
+    Null,
+    Bool(bool),
+    /// The digits as they are written.
+    Number(String),
+    Text(String),
+    List(Vec<BodyTemplate>),
+    Map(Vec<(String, BodyTemplate)>),
+}
+
+impl<'de> Deserialize<'de> for BodyTemplate {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<BodyTemplate, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = BodyTemplate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any value")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<BodyTemplate, E> {
+                Ok(BodyTemplate::Null)
+            }
+
+            fn visit_bool<E: Error>(self, value: bool) -> Result<BodyTemplate, E> {
+                Ok(BodyTemplate::Bool(value))
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                number: D,
+            ) -> Result<BodyTemplate, D::Error> {
+                Ok(BodyTemplate::Number(String::deserialize(number)?))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<BodyTemplate, E> {
+                Ok(BodyTemplate::Text(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<BodyTemplate, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(BodyTemplate::List(list))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut entries: A,
+            ) -> Result<BodyTemplate, A::Error> {
+                let mut map = Vec::new();
+                while let Some(entry) = entries.next_entry()? {
+                    map.push(entry);
+                }
+                Ok(BodyTemplate::Map(map))
+            }
+        }
+        from.deserialize_newtype_struct("JSON", Any)
+    }
+}
+
+impl JsonSchema for BodyTemplate {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Body".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({})
+    }
+}

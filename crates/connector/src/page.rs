@@ -1,0 +1,231 @@
+//! One page as it came: where its rows are, and what it says about the pages after it.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use protocol::json;
+use reqwest::header::HeaderMap;
+use sha2::{Digest, Sha256};
+
+use crate::http::Answer;
+use crate::manifest::Source;
+use crate::paginator::{PageAt, PageFacts};
+use crate::plan::TablePlan;
+use crate::selector::{Path, SelectError, Selection, scalar};
+
+/// A page that was read: its body, and the ranges of its rows in it.
+#[derive(Debug)]
+pub(crate) struct Page {
+    body: Bytes,
+    headers: HeaderMap,
+    selection: Selection,
+}
+
+impl Page {
+    /// Finds the rows of an answer.
+    ///
+    /// # Errors
+    /// When the body is not JSON, or its rows are not where they are said to be.
+    pub(crate) fn read(table: &TablePlan, answer: Answer) -> Result<Page, SelectError> {
+        let Answer { headers, body, .. } = answer;
+        // 204, or an empty body: nothing is here.
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Page::empty(table, headers));
+        }
+        let body = match body.strip_prefix(b"\xef\xbb\xbf") {
+            Some(_) => body.slice(3..),
+            None => body,
+        };
+        simdutf8::basic::from_utf8(&body).map_err(|_| SelectError::NotUtf8)?;
+        let selection = table.selector.select(&body)?;
+        Ok(Page { body, headers, selection })
+    }
+
+    /// A page without rows.
+    pub(crate) fn empty(table: &TablePlan, headers: HeaderMap) -> Page {
+        let values = vec![None; table.selector.values.len()];
+        let selection = Selection { values, ..Selection::default() };
+        Page { body: Bytes::new(), headers, selection }
+    }
+
+    /// A page of texts, for the parents that a manifest lists.
+    pub(crate) fn of_values(values: &[String]) -> Page {
+        let mut body = String::new();
+        let mut records = Vec::new();
+        for value in values {
+            let start = body.len();
+            json::quote(value, &mut body);
+            records.push(start..body.len());
+        }
+        let selection = Selection { records, ..Selection::default() };
+        Page { body: body.into(), headers: HeaderMap::new(), selection }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.selection.records.len()
+    }
+
+    pub(crate) fn row(&self, index: usize) -> Bytes {
+        self.body.slice(self.selection.records[index].clone())
+    }
+
+    pub(crate) fn non_finite(&self) -> bool {
+        self.selection.non_finite
+    }
+
+    /// What tells this page from another: its first and last row and how many there are.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.rows().to_le_bytes());
+        for range in [self.selection.records.first(), self.selection.records.last()] {
+            hash.update(&self.body[range.cloned().unwrap_or_default()]);
+        }
+        short(hash)
+    }
+
+    /// What names a row among its siblings: its key, or its number where there is none.
+    pub(crate) fn row_name(&self, table: &TablePlan, index: usize) -> String {
+        let row = self.row(index);
+        if !row.starts_with(b"{") {
+            return scalar(&row).unwrap_or_default();
+        }
+        let mut names = Vec::new();
+        for key in &table.primary_key {
+            let member = crate::template::member(&row, key);
+            names.push(member.and_then(|range| scalar(&row[range])).unwrap_or_default());
+        }
+        if names.is_empty() { format!("#{index}") } else { names.join("\u{1f}") }
+    }
+
+    /// What the page says about the pages after it, all but the counts of the reading.
+    pub(crate) fn facts(&self, table: &TablePlan) -> PageFacts {
+        let style = &table.pagination;
+        let wanted = &table.wanted;
+        let number = |source: Option<&Source>, place: Option<usize>| {
+            self.raw(source, place).and_then(|raw| scalar(&raw)?.parse().ok())
+        };
+        let token = style.cursor.as_ref().map(|token| &token.from);
+        PageFacts {
+            rows: self.rows() as u64,
+            token: self.raw(token, wanted.token).and_then(|raw| {
+                let is_number = raw.first().is_some_and(|b| *b == b'-' || b.is_ascii_digit());
+                let is_body = matches!(token, Some(Source::Body(_) | Source::LastRow(_)));
+                let text = scalar(&raw)?;
+                Some(if is_number && is_body { PageAt::Number(text) } else { PageAt::Token(text) })
+            }),
+            total: number(style.total.as_ref(), wanted.total),
+            total_pages: number(style.total_pages.as_ref(), wanted.total_pages),
+            // Where it is missing, nothing is known: other signs decide.
+            has_more: self.raw(style.has_more.as_ref(), wanted.has_more).map(|raw| is_true(&raw)),
+            ..PageFacts::default()
+        }
+    }
+
+    /// The sync token of the answer.
+    pub(crate) fn cursor(&self, table: &TablePlan) -> Option<String> {
+        let source = table.config.cursor.as_ref()?.from.as_ref()?;
+        scalar(&self.raw(Some(source), table.wanted.cursor)?)
+    }
+
+    /// A value as JSON text; those of headers are made texts.
+    fn raw(&self, source: Option<&Source>, place: Option<usize>) -> Option<Bytes> {
+        let quoted = |text: &str| {
+            let mut out = String::new();
+            json::quote(text, &mut out);
+            Bytes::from(out)
+        };
+        match source? {
+            Source::Body(_) => {
+                let range: Range<usize> = self.selection.values.get(place?)?.clone()?;
+                Some(self.body.slice(range))
+            }
+            Source::LastRow(path) => {
+                let row = self.row(self.rows().checked_sub(1)?);
+                path.find(&row).map(|found| row.slice_ref(found))
+            }
+            Source::Header(name) => Some(quoted(self.headers.get(name)?.to_str().ok()?)),
+            Source::Link(relation) => Some(quoted(&link(&self.headers, relation)?)),
+        }
+    }
+}
+
+/// Whether a value means yes: not null, false, 0, an empty text, or a word for no.
+pub(crate) fn is_true(raw: &[u8]) -> bool {
+    match scalar(raw) {
+        None => matches!(raw.first(), Some(b'{' | b'[')),
+        Some(text) => {
+            let text = text.to_ascii_lowercase();
+            !matches!(text.as_str(), "" | "0" | "false" | "no" | "n")
+        }
+    }
+}
+
+/// Whether a row's field means yes.
+pub(crate) fn flag(path: &Path, row: &[u8]) -> bool {
+    path.find(row).is_some_and(is_true)
+}
+
+/// The address of this relation in the `Link` headers (RFC 8288).
+fn link(headers: &HeaderMap, relation: &str) -> Option<String> {
+    headers.get_all("link").iter().filter_map(|value| value.to_str().ok()).find_map(|text| {
+        let mut rest = text;
+        while let Some(start) = rest.find('<') {
+            let end = start + rest[start..].find('>')?;
+            let address = &rest[start + 1..end];
+            let parameters_end = rest[end..].find(",<").or_else(|| rest[end..].find(", <"));
+            let parameters_end = parameters_end.map_or(rest.len(), |at| end + at);
+            let is_it = rest[end + 1..parameters_end].split(';').any(|parameter| {
+                let (name, value) = parameter.split_once('=').unwrap_or_default();
+                name.trim().eq_ignore_ascii_case("rel")
+                    && value
+                        .trim()
+                        .trim_matches('"')
+                        .split(' ')
+                        .any(|word| word.eq_ignore_ascii_case(relation))
+            });
+            if is_it {
+                return Some(address.to_owned());
+            }
+            rest = &rest[parameters_end..];
+        }
+        None
+    })
+}
+
+/// Enough of a hash to tell pages apart.
+fn short(hash: Sha256) -> String {
+    let bytes = hash.finalize();
+    let start = bytes.first_chunk::<8>().expect("a hash has 32 bytes");
+    format!("{:016x}", u64::from_be_bytes(*start))
+}
+
+/// Enough of a text to tell it from others, and too little to be it.
+pub(crate) fn mark(text: &str) -> String {
+    short(Sha256::new().chain_update(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_by_their_relation() {
+        let mut headers = HeaderMap::new();
+        let value =
+            r#"<https://a/x?p=1,2>; rel="prev", <https://a/x?p=3>; title="n"; rel="last next""#;
+        headers.insert("link", value.parse().expect("a header"));
+        assert_eq!(link(&headers, "next").as_deref(), Some("https://a/x?p=3"));
+        assert_eq!(link(&headers, "prev").as_deref(), Some("https://a/x?p=1,2"));
+        assert_eq!(link(&headers, "first"), None);
+    }
+
+    #[test]
+    fn yes_and_no_as_apis_say_them() {
+        for yes in ["true", "1", "\"true\"", "\"Y\"", "\"2024-01-01\"", "{}"] {
+            assert!(is_true(yes.as_bytes()), "{yes}");
+        }
+        for no in ["false", "0", "null", "\"\"", "\"False\"", "\"no\""] {
+            assert!(!is_true(no.as_bytes()), "{no}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The connector's state: where every table stands, and where the reading under way is.
+
+use std::collections::BTreeMap;
+
+use protocol::{FunctionError, State, SyncId};
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::FlatState;
+use crate::paginator::PageAt;
+
+/// All that the next call must know. Small, whatever the size of the tables.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// The tables that have a cursor.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tables: BTreeMap<String, TableProgress>,
+    /// What is under way, the children's tables after their parents'; nothing between syncs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) reading: Vec<Reading>,
+}
+
+/// How far a table has been read. A cursor stands here only when all pages up to it were read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TableProgress {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cursor: Option<String>,
+    /// One cursor a parent, while there are few parents.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) parents: BTreeMap<String, String>,
+    /// Where there are too many parents for one cursor each: the newest value seen in the reading under
+    /// way …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) newest: Option<String>,
+    /// … and in the whole reading before it, which is where the next one begins: a row that came while
+    /// its parent had been read already is newer than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<String>,
+}
+
+/// A table being read, page by page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reading {
+    pub(crate) table: String,
+    /// The key of the parent's row that it is read for, or its number on the page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<String>,
+    /// The sync whose token `page` may hold; in another sync the window begins again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sync: Option<String>,
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub(crate) page: PageAt,
+    /// The upper bound, fixed before the first page (F-095).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<String>,
+    /// The lower bound of the step under way, where a table is read step by step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<String>,
+    /// The newest value of the cursor so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) newest: Option<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) pages: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) rows: u64,
+    /// What the page before looked like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seen: Option<String>,
+    /// Rows of this page that have been sent, and what the page looked like: a page may be larger than
+    /// an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sent: Option<(u64, String)>,
+    /// A token met earlier: a circle of tokens comes back to one that was kept (Brent).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) landmark: Option<String>,
+    /// How often the window has begun again because a token had expired.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) restarts: u64,
+    /// Whether a parent was left out: the reading is not whole.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) skipped: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_first(page: &PageAt) -> bool {
+    *page == PageAt::First
+}
+
+/// Past so many parents a table keeps one cursor for all of them, so that the state stays small.
+pub(crate) const PARENT_CURSORS_MAX: usize = 1000;
+
+impl TableProgress {
+    /// A whole reading of all parents has ended: what it saw is where the one after the next begins.
+    pub(crate) fn turn_generation(&mut self) {
+        if self.newest.is_none() && self.before.is_none() {
+            return;
+        }
+        self.parents.clear();
+        self.cursor = self.before.take().or(self.cursor.take());
+        self.before = self.newest.take();
+    }
+}
+
+impl Reading {
+    /// A table whose reading begins.
+    pub(crate) fn of(table: &str) -> Reading {
+        Reading { table: table.to_owned(), ..Reading::default() }
+    }
+
+    /// Begins the window again, with the bounds that it had.
+    pub(crate) fn restart(&mut self) {
+        let Reading { table, parent, until, from, newest, restarts, skipped, .. } =
+            std::mem::take(self);
+        *self =
+            Reading { table, parent, until, from, newest, restarts, skipped, ..Reading::default() };
+    }
+}
+
+impl Progress {
+    /// Reads a state that this manifest answered before; `{}` begins anew.
+    ///
+    /// # Errors
+    /// [`FunctionError::Failed`] when the state was made by something else.
+    pub(crate) fn read(state: &State, flat: Option<&Flat<'_>>) -> Result<Progress, FunctionError> {
+        let refused = |error: &dyn std::fmt::Display| FunctionError::Refused {
+            code: "foreign_state",
+            message: format!("the state was not made by this manifest: {error}"),
+            hint: "reset the state to read everything again, or name its members with `state`"
+                .into(),
+        };
+        match flat {
+            Some(flat) => flat.read(state).map_err(|error| refused(&error)),
+            None => {
+                let state: WithoutOthers =
+                    serde_json::from_str(state.as_json()).map_err(|error| refused(&error))?;
+                Ok(Progress { tables: state.tables, reading: state.reading })
+            }
+        }
+    }
+
+    /// The state to answer with.
+    pub(crate) fn write(&self, flat: Option<&Flat<'_>>) -> State {
+        let text = match flat {
+            Some(flat) => flat.write(self),
+            None => serde_json::to_string(self).expect("progress is JSON"),
+        };
+        State::from_json(&text).expect("progress is JSON")
+    }
+}
+
+/// [`Progress`] as it is read: a foreign member is an error, not forgotten.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithoutOthers {
+    #[serde(default)]
+    tables: BTreeMap<String, TableProgress>,
+    #[serde(default)]
+    reading: Vec<Reading>,
+}
+
+/// The flat state of one table that pages by number: the cursor as of the last whole reading, and the
+/// pages read since (section 4.3 of the protocol).
+pub(crate) struct Flat<'manifest> {
+    pub(crate) names: &'manifest FlatState,
+    pub(crate) table: &'manifest str,
+    /// The number of the first page.
+    pub(crate) start: u64,
+}
+
+impl Flat<'_> {
+    fn read(&self, state: &State) -> Result<Progress, String> {
+        let members: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(state.as_json()).map_err(|error| error.to_string())?;
+        let known = [&self.names.cursor, &self.names.page];
+        if let Some(name) = members.keys().find(|name| !known.contains(name)) {
+            return Err(format!("it has a member `{name:.60}`"));
+        }
+        let mut progress = Progress::default();
+        match members.get(&self.names.cursor) {
+            None | Some(serde_json::Value::Null) => {}
+            Some(serde_json::Value::String(cursor)) if cursor.is_empty() => {}
+            Some(serde_json::Value::String(cursor)) => {
+                let table = progress.tables.entry(self.table.to_owned()).or_default();
+                table.cursor = Some(cursor.clone());
+            }
+            Some(_) => return Err(format!("its `{}` is no text", self.names.cursor)),
+        }
+        let pages = members.get(&self.names.page).map_or(Some(0), serde_json::Value::as_u64);
+        let pages = pages.ok_or_else(|| format!("its `{}` is no number", self.names.page))?;
+        if pages > 0 {
+            let page = PageAt::Page(self.start + pages);
+            progress.reading = vec![Reading { page, pages, ..Reading::of(self.table) }];
+        }
+        Ok(progress)
+    }
+
+    fn write(&self, progress: &Progress) -> String {
+        let cursor = progress.tables.get(self.table).and_then(|table| table.cursor.clone());
+        let pages = progress.reading.first().map_or(0, |reading| reading.pages);
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        format!(
+            "{{{}:{},{}:{pages}}}",
+            quoted(&self.names.cursor),
+            quoted(&cursor.unwrap_or_default()),
+            quoted(&self.names.page),
+        )
+    }
+}
+
+/// The name of a sync, as a reading keeps it: short, since it is in every state.
+pub(crate) fn sync_name(sync_id: &SyncId) -> String {
+    sync_id.0.chars().take(8).collect()
+}

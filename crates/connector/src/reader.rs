@@ -1,0 +1,478 @@
+//! Reads tables page by page. Every step reads one page, or fails and changes nothing.
+
+use std::sync::Arc;
+
+use protocol::Warning;
+use tokio::time::Instant;
+
+use crate::answer::Answer;
+use crate::connector::{Clock, Connector};
+use crate::http::{HttpError, describe};
+use crate::manifest::{Deletes, ParentErrors, Source};
+use crate::page::{self, Page};
+use crate::paginator::{self, Next, PageAt, PageFacts, PagingError, StopReason};
+use crate::plan::{TablePlan, TableSource};
+use crate::progress::{Progress, Reading};
+use crate::read_error::ReadError;
+use crate::request_builder::HttpRequest;
+use crate::rows::take_rows;
+use crate::template::Scope;
+use crate::window::{Window, commit, written};
+
+/// What one call of the function knows.
+pub(crate) struct Call {
+    pub(crate) scope: Scope,
+    /// The sync's name, for tokens that must not outlive it.
+    pub(crate) sync: String,
+    pub(crate) now: Clock,
+    /// The time after which no page begins.
+    pub(crate) deadline: Instant,
+}
+
+/// A token that leads nowhere is tried so often from the start of its window.
+const RESTARTS_MAX: u64 = 3;
+
+/// Reads for one call.
+pub(crate) struct Reader<'a> {
+    pub(crate) connector: &'a Connector,
+    pub(crate) call: &'a Call,
+}
+
+impl Reader<'_> {
+    /// Reads the next page of what `progress` says is under way, gives its rows to `answer`, and moves
+    /// `progress` on.
+    pub(crate) async fn step(
+        &self,
+        progress: &mut Progress,
+        answer: &mut Answer,
+    ) -> Result<(), ReadError> {
+        let mut levels = self.levels(progress).await?;
+        if levels.lost {
+            progress.reading.truncate(levels.tables.len());
+            return self.descend_or_advance(progress, answer, &levels);
+        }
+        let depth = progress.reading.len() - 1;
+        let table = levels.tables[depth];
+        let reading = &mut progress.reading[depth];
+        if matches!(reading.page, PageAt::Token(_) | PageAt::Number(_))
+            && is_fleeting(table)
+            && reading.sync.as_ref() != Some(&self.call.sync)
+        {
+            reading.restart();
+        }
+        if let Some(above) = depth.checked_sub(1).filter(|_| reading.page == PageAt::First) {
+            let next = levels.places[above] + 1;
+            let scope = &levels.scopes[above];
+            self.look_at_children(levels.tables[above], scope, &levels.pages[above], next);
+        }
+        let scope = levels.scopes[depth].clone();
+        self.fix_until(table, reading);
+        let window = Window::of(table, progress, depth).map_err(|error| error.of(table))?;
+        let page = match self.fetch(table, &progress.reading[depth], &window, &scope).await {
+            Ok(page) => page,
+            Err(error) => return self.recover(error.of(table), progress, answer, &levels),
+        };
+        let above = depth.checked_sub(1);
+        let parent = above.map(|above| levels.pages[above].row(levels.places[above]));
+        let reading = &mut progress.reading[depth];
+        let taken = take_rows(table, reading, &window, &page, parent, answer)
+            .map_err(|error| error.of(table))?;
+        answer.page_read();
+        if !taken.is_whole {
+            return Ok(());
+        }
+        levels.pages.push(Arc::clone(&page));
+        levels.reached = taken.reached;
+        self.look_ahead(table, &progress.reading[depth], &window, &scope, &page);
+        self.descend_or_advance(progress, answer, &levels)
+    }
+
+    /// The first page of a table, for a setup test or a look. A child has no first page of its own.
+    pub(crate) async fn first_page(&self, table: &TablePlan) -> Result<Arc<Page>, ReadError> {
+        let mut progress =
+            Progress { reading: vec![Reading::of(&table.name)], ..Progress::default() };
+        self.fix_until(table, &mut progress.reading[0]);
+        let window = Window::of(table, &progress, 0)?;
+        self.fetch(table, &progress.reading[0], &window, &self.call.scope).await
+    }
+
+    /// The tables under way, and for each the scope of its templates: parents' rows are found on their
+    /// pages again.
+    async fn levels(&self, progress: &Progress) -> Result<Levels<'_>, ReadError> {
+        let plan = &self.connector.plan;
+        let mut levels = Levels::default();
+        let mut scope = self.call.scope.clone();
+        for (depth, reading) in progress.reading.iter().enumerate() {
+            let table = plan.table(&reading.table).ok_or_else(|| {
+                ReadError::new(
+                    "foreign_state",
+                    format!(
+                        "the state is about a table `{:.60}` that the manifest lacks",
+                        reading.table
+                    ),
+                    "reset the state to read everything again",
+                )
+            })?;
+            levels.tables.push(table);
+            levels.scopes.push(scope.clone());
+            let Some(child) = progress.reading.get(depth + 1) else { break };
+            let window = Window::of(table, progress, depth).map_err(|error| error.of(table))?;
+            let page = self.fetch(table, reading, &window, &scope).await;
+            let page = page.map_err(|error| error.of(table))?;
+            let wanted = child.parent.as_deref().unwrap_or_default();
+            let index = (0..page.rows()).find(|index| page.row_name(table, *index) == wanted);
+            levels.pages.push(Arc::clone(&page));
+            let Some(index) = index else {
+                // The page has changed and no longer shows this parent: its children begin again.
+                levels.lost = true;
+                return Ok(levels);
+            };
+            levels.places.push(index);
+            scope = scope.inside(page.row(index));
+        }
+        Ok(levels)
+    }
+
+    /// A page from the API, or one that is kept because children are read for its rows.
+    async fn fetch(
+        &self,
+        table: &TablePlan,
+        reading: &Reading,
+        window: &Window,
+        scope: &Scope,
+    ) -> Result<Arc<Page>, ReadError> {
+        let connector = self.connector;
+        if let TableSource::Values(values) = &table.source {
+            return Ok(Arc::new(Page::of_values(values)));
+        }
+        let request = self.request(table, reading, window, scope)?;
+        if let Some(page) = connector.kept.get(&request) {
+            return Ok(page);
+        }
+        let answer = connector.ahead.take(&connector.http, &request, self.call.deadline).await;
+        let answer = answer.map_err(|error| match error {
+            HttpError::Unavailable { message, retry_after } => {
+                ReadError::Unavailable { message, retry_after }
+            }
+            HttpError::Refused { status, message } => ReadError::Refused {
+                code: "source_refused",
+                message,
+                hint: "correct the manifest, or ask those who run the API".into(),
+                status,
+            },
+        })?;
+        let page = if answer.status.is_success() {
+            Page::read(table, answer).map_err(|error| {
+                ReadError::new(
+                    "invalid_page",
+                    format!("an answer of {}: {error}", crate::http::place(&request.url)),
+                    "correct `records` and `pagination` of the table",
+                )
+            })?
+        } else if table.config.empty_on.contains(&answer.status.as_u16()) {
+            Page::empty(table, answer.headers)
+        } else {
+            let hint = match answer.status.as_u16() {
+                401 | 403 => "check the secret and what it is allowed to do",
+                404 => {
+                    "check `base_url` and `path`; a parent without rows may answer so: `empty_on: [404]`"
+                }
+                _ => "check the table's `path`, `query` and `cursor`",
+            };
+            return Err(ReadError::Refused {
+                code: "source_refused",
+                message: describe(&request, &answer),
+                hint: hint.into(),
+                status: Some(answer.status),
+            });
+        };
+        let page = Arc::new(page);
+        if !table.children.is_empty() || reading.sent.is_some() {
+            connector.kept.put(request, Arc::clone(&page));
+        }
+        Ok(page)
+    }
+
+    /// The request for a page, with what lets it in.
+    fn request(
+        &self,
+        table: &TablePlan,
+        reading: &Reading,
+        window: &Window,
+        scope: &Scope,
+    ) -> Result<HttpRequest, ReadError> {
+        let plan = &self.connector.plan;
+        let TableSource::Requests(template) = &table.source else {
+            unreachable!("values are not requested")
+        };
+        let failed = |error: crate::template::TemplateError| {
+            ReadError::new("invalid_template", error.to_string(), "correct the manifest")
+        };
+        let mut scope = scope.clone();
+        let texts = [("since", &window.since), ("until", &window.until)];
+        let texts = texts.map(|(name, bound)| (name.to_owned(), bound.clone().unwrap_or_default()));
+        scope.set_texts("cursor", &texts.into());
+        let written = written(table, reading, window);
+        let mut request =
+            template.build(&plan.templates, &plan.paths, &scope, &written).map_err(failed)?;
+        plan.authenticator.authorize(&mut request, &plan.templates, &scope).map_err(failed)?;
+        Ok(request)
+    }
+
+    /// Sends the requests that come next while this page is read.
+    fn look_ahead(
+        &self,
+        table: &TablePlan,
+        reading: &Reading,
+        window: &Window,
+        scope: &Scope,
+        page: &Page,
+    ) {
+        let connector = self.connector;
+        if !table.children.is_empty() || !table.lands() {
+            self.look_at_children(table, scope, page, 0);
+            return;
+        }
+        let facts = facts(table, reading, page);
+        for at in paginator::ahead(&table.pagination, &reading.page, &facts, connector.ahead.room())
+        {
+            let next = Reading { page: at, ..reading.clone() };
+            if let Ok(request) = self.request(table, &next, window, scope) {
+                connector.ahead.begin(&connector.http, &request, self.call.deadline);
+            }
+        }
+    }
+
+    /// Sends the first request of the first child table for the parents that come first. Tables whose
+    /// requests depend on a cursor of each parent are left alone.
+    fn look_at_children(&self, table: &TablePlan, scope: &Scope, page: &Page, from: usize) {
+        let connector = self.connector;
+        let Some(child) = table.children.first().map(|index| &connector.plan.tables[*index]) else {
+            return;
+        };
+        if child.config.cursor.is_some() || !child.lands() {
+            return;
+        }
+        let last = page.rows().min(from + connector.ahead.room());
+        for index in from..last {
+            let scope = scope.inside(page.row(index));
+            let reading = Reading::of(&child.name);
+            if let Ok(request) = self.request(child, &reading, &Window::default(), &scope) {
+                connector.ahead.begin(&connector.http, &request, self.call.deadline);
+            }
+        }
+    }
+
+    /// The upper bound is fixed before the first page (F-095).
+    fn fix_until(&self, table: &TablePlan, reading: &mut Reading) {
+        let Some(cursor) = &table.config.cursor else { return };
+        if (cursor.until.is_some() || cursor.step.is_some()) && reading.until.is_none() {
+            reading.until = Some((self.call.now)());
+        }
+    }
+
+    /// After a page: its rows' children, or the page after it, or the end of its table.
+    fn descend_or_advance(
+        &self,
+        progress: &mut Progress,
+        answer: &mut Answer,
+        levels: &Levels<'_>,
+    ) -> Result<(), ReadError> {
+        let depth = progress.reading.len() - 1;
+        let (table, page) = (levels.tables[depth], &levels.pages[depth]);
+        if let Some(child) = table.children.first().filter(|_| page.rows() > 0) {
+            progress.reading.push(self.child(*child, page.row_name(table, 0)));
+            return Ok(());
+        }
+        self.advance(progress, answer, levels, levels.reached)
+    }
+
+    fn child(&self, index: usize, parent: String) -> Reading {
+        Reading { parent: Some(parent), ..Reading::of(&self.connector.plan.tables[index].name) }
+    }
+
+    /// Moves the innermost reading to its next page; where it has none, ends it and moves what is
+    /// around it.
+    fn advance(
+        &self,
+        progress: &mut Progress,
+        answer: &mut Answer,
+        levels: &Levels<'_>,
+        mut reached: bool,
+    ) -> Result<(), ReadError> {
+        loop {
+            let depth = progress.reading.len() - 1;
+            let table = levels.tables[depth];
+            let reading = &mut progress.reading[depth];
+            let facts = facts(table, reading, &levels.pages[depth]);
+            let next = if reached {
+                Next::Done(StopReason::CursorReached)
+            } else {
+                paginator::next(&table.pagination, &reading.page, &facts)
+                    .map_err(|error| ReadError::from(error).of(table))?
+            };
+            reached = false;
+            match next {
+                Next::Page(page) => {
+                    turn_to(reading, page, &self.call.sync).map_err(|error| error.of(table))?;
+                    return Ok(());
+                }
+                Next::Done(_) => {
+                    let window = Window::of(table, progress, depth)?;
+                    let reading = &mut progress.reading[depth];
+                    if let Some(from) = window.next_step {
+                        reading.restart();
+                        reading.from = Some(from);
+                        return Ok(());
+                    }
+                }
+            }
+            if self.end(progress, answer, levels) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends the innermost reading. Answers whether another one has begun, or all are done; otherwise its
+    /// parent's page is to be moved on.
+    fn end(&self, progress: &mut Progress, answer: &mut Answer, levels: &Levels<'_>) -> bool {
+        let plan = &self.connector.plan;
+        let depth = progress.reading.len() - 1;
+        let table = levels.tables[depth];
+        commit(table, progress, depth);
+        let reading = progress.reading.pop().expect("a reading is under way");
+        let Some(above) = depth.checked_sub(1) else {
+            let is_whole = !reading.skipped;
+            self.end_root(table, is_whole, progress, answer);
+            let root = plan.roots.iter().position(|root| plan.tables[*root].name == table.name);
+            let next = root.and_then(|root| plan.roots.get(root + 1));
+            if let Some(next) = next {
+                progress.reading.push(Reading::of(&plan.tables[*next].name));
+            }
+            return true;
+        };
+        progress.reading[above].skipped |= reading.skipped;
+        let (parent, page) = (levels.tables[above], &levels.pages[above]);
+        let place = levels.places[above];
+        let sibling =
+            parent.children.iter().position(|index| plan.tables[*index].name == table.name);
+        let sibling = sibling.and_then(|at| parent.children.get(at + 1));
+        let next = match sibling {
+            Some(sibling) => self.child(*sibling, page.row_name(parent, place)),
+            None if place + 1 < page.rows() => {
+                self.child(parent.children[0], page.row_name(parent, place + 1))
+            }
+            None => return false,
+        };
+        progress.reading.push(next);
+        true
+    }
+
+    /// A table and all its children have been read.
+    fn end_root(
+        &self,
+        table: &TablePlan,
+        is_whole: bool,
+        progress: &mut Progress,
+        answer: &mut Answer,
+    ) {
+        let plan = &self.connector.plan;
+        let is_full = table.config.cursor.is_none();
+        let mut open = vec![table];
+        while let Some(table) = open.pop() {
+            open.extend(table.children.iter().map(|index| &plan.tables[*index]));
+            let sweeps = matches!(table.config.deletes, Some(Deletes::Sweep));
+            if sweeps && is_whole && is_full && table.config.cursor.is_none() {
+                answer.soft_delete.push(table.name.clone());
+            }
+            if let Some(state) = progress.tables.get_mut(&table.name) {
+                state.turn_generation();
+            }
+        }
+    }
+
+    /// What may be done when a page cannot be read.
+    fn recover(
+        &self,
+        error: ReadError,
+        progress: &mut Progress,
+        answer: &mut Answer,
+        levels: &Levels<'_>,
+    ) -> Result<(), ReadError> {
+        let depth = progress.reading.len() - 1;
+        let table = levels.tables[depth];
+        let reading = &mut progress.reading[depth];
+        let ReadError::Refused { status: Some(status), message, .. } = &error else {
+            return Err(error);
+        };
+        let by_token = matches!(reading.page, PageAt::Token(_) | PageAt::Number(_));
+        let may_be_expired = matches!(status.as_u16(), 400 | 404 | 410 | 422) && by_token;
+        let has_key = !table.primary_key.is_empty();
+        if may_be_expired && is_fleeting(table) && has_key && reading.restarts < RESTARTS_MAX {
+            reading.restart();
+            reading.restarts += 1;
+            answer.warnings.push(Warning::new(
+                "token_expired",
+                format!("table {}: a token was refused, so its window is read again", table.name),
+            ));
+            return Ok(());
+        }
+        let is_final = !matches!(status.as_u16(), 401);
+        if depth > 0 && is_final && table.config.parent_errors == Some(ParentErrors::Skip) {
+            answer.warnings.push(Warning::new(
+                "parent_skipped",
+                format!("{message}; this parent is left out, and will be asked again next time"),
+            ));
+            for reading in &mut progress.reading {
+                reading.skipped = true;
+            }
+            return if self.end(progress, answer, levels) {
+                Ok(())
+            } else {
+                self.advance(progress, answer, levels, false)
+            };
+        }
+        Err(error)
+    }
+}
+
+/// The tables under way, from the outermost in.
+#[derive(Default)]
+struct Levels<'plan> {
+    tables: Vec<&'plan TablePlan>,
+    scopes: Vec<Scope>,
+    pages: Vec<Arc<Page>>,
+    /// For each page but the innermost: the row whose children are read.
+    places: Vec<usize>,
+    /// Whether the page of the innermost table no longer shows the parent that was being read for.
+    lost: bool,
+    /// Whether the page just read came to rows that are older than the cursor.
+    reached: bool,
+}
+
+/// Whether a token of this table may expire.
+fn is_fleeting(table: &TablePlan) -> bool {
+    let token = table.pagination.cursor.as_ref();
+    token.is_some_and(|token| !token.durable && !matches!(token.from, Source::LastRow(_)))
+}
+
+fn facts(table: &TablePlan, reading: &Reading, page: &Page) -> PageFacts {
+    PageFacts { rows_so_far: reading.rows, pages_so_far: reading.pages, ..page.facts(table) }
+}
+
+/// Turns to the next page, and notices tokens that lead in a circle.
+fn turn_to(reading: &mut Reading, page: PageAt, sync: &str) -> Result<(), ReadError> {
+    reading.sync = None;
+    if let PageAt::Token(token) | PageAt::Number(token) = &page {
+        let mark = page::mark(token);
+        if reading.landmark.as_ref() == Some(&mark) {
+            return Err(PagingError::RepeatedToken.into());
+        }
+        if reading.pages.is_power_of_two() {
+            reading.landmark = Some(mark);
+        }
+        reading.sync = Some(sync.to_owned());
+    }
+    reading.page = page;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! The bounds of a reading, and the cursor that it moves when it is whole.
+
+use std::time::Duration;
+
+use crate::cursor::CursorValue;
+use crate::manifest::{CursorFormat, CursorKind, Target};
+use crate::paginator::PageAt;
+use crate::plan::TablePlan;
+use crate::progress::{PARENT_CURSORS_MAX, Progress, Reading};
+use crate::read_error::ReadError;
+use crate::request_builder::Written;
+
+/// The bounds of one reading, written as the API wants them.
+#[derive(Default)]
+pub(crate) struct Window {
+    pub(crate) since: Option<String>,
+    pub(crate) until: Option<String>,
+    /// Older rows are not wanted.
+    pub(crate) oldest: Option<CursorValue>,
+    /// Where the next step begins, if there is one.
+    pub(crate) next_step: Option<String>,
+}
+
+impl Window {
+    /// The bounds of the reading at `depth`.
+    pub(crate) fn of(
+        table: &TablePlan,
+        progress: &Progress,
+        depth: usize,
+    ) -> Result<Window, ReadError> {
+        let Some(cursor) = &table.config.cursor else { return Ok(Window::default()) };
+        let kind = cursor.kind();
+        let reading = &progress.reading[depth];
+        let refused = |what: &str| {
+            ReadError::new(
+                "invalid_cursor",
+                format!("{what} is no value of the cursor"),
+                "correct `cursor`, or reset the state",
+            )
+        };
+        let read =
+            |text: &str, what: &str| CursorValue::read(text, kind).map_err(|_| refused(what));
+        let committed = match committed(progress, depth) {
+            Some(text) => {
+                let lookback = cursor.lookback.map_or(Duration::ZERO, |span| span.0);
+                Some(read(text, "the state's cursor")?.before(lookback))
+            }
+            None => cursor.first().map_err(|_| refused("`start`"))?,
+        };
+        let mut since = committed.clone();
+        let mut until = match &reading.until {
+            Some(text) => Some(read(text, "the state's upper bound")?),
+            None => None,
+        };
+        let mut last = true;
+        if let (Some(step), Some(end)) = (cursor.step, &until) {
+            if let Some(from) = &reading.from {
+                since = Some(read(from, "the state's step")?);
+            }
+            let step_end = since.as_ref().and_then(|since| since.after(step.0));
+            if let Some(step_end) = step_end.filter(|step_end| step_end.compare(end).is_lt()) {
+                until = Some(step_end);
+                last = false;
+            }
+        }
+        let format = |value: &Option<CursorValue>| {
+            value.as_ref().map(|value| value.format(cursor.format.as_ref()))
+        };
+        Ok(Window {
+            since: format(&since),
+            until: format(&until),
+            oldest: committed,
+            next_step: until.filter(|_| !last).map(|until| until.text),
+        })
+    }
+}
+
+/// The cursor that the reading at `depth` begins at.
+fn committed(progress: &Progress, depth: usize) -> Option<&str> {
+    let table = progress.tables.get(&progress.reading[depth].table)?;
+    let own = (depth > 0).then(|| table.parents.get(&parent_name(progress, depth))).flatten();
+    own.or(table.cursor.as_ref()).map(String::as_str)
+}
+
+/// The names of all parents of a reading.
+fn parent_name(progress: &Progress, depth: usize) -> String {
+    let names = progress.reading[1..=depth].iter().map(|reading| reading.parent.as_deref());
+    names.map(Option::unwrap_or_default).collect::<Vec<_>>().join("\u{1e}")
+}
+
+/// The cursor moves, now that all pages of the reading were read (F-093).
+pub(crate) fn commit(table: &TablePlan, progress: &mut Progress, depth: usize) {
+    let Some(cursor) = &table.config.cursor else { return };
+    let reading = &progress.reading[depth];
+    let Some(newest) = reading.newest.clone().filter(|_| !reading.skipped) else { return };
+    let name = parent_name(progress, depth);
+    let state = progress.tables.entry(reading.table.clone()).or_default();
+    let newer = |kept: Option<String>, text: &String| {
+        let read = |text: &str| CursorValue::read(text, cursor.kind()).ok();
+        match (kept.as_deref().and_then(read), read(text)) {
+            (Some(kept), Some(value)) => Some(kept.newest(value).text),
+            (None, Some(value)) => Some(value.text),
+            (_, None) => kept,
+        }
+    };
+    if depth == 0 {
+        state.cursor = newer(state.cursor.take(), &newest);
+        return;
+    }
+    let one_for_all = state.newest.is_some() || state.before.is_some();
+    if !one_for_all {
+        let kept = state.parents.get(&name).cloned();
+        state.parents.extend(newer(kept, &newest).map(|newest| (name, newest)));
+        if state.parents.len() > PARENT_CURSORS_MAX {
+            state.newest = state.parents.values().fold(None, newer);
+        }
+        return;
+    }
+    state.newest = newer(state.newest.take(), &newest);
+}
+
+/// What paging and cursor write into a request.
+pub(crate) fn written<'a>(
+    table: &'a TablePlan,
+    reading: &Reading,
+    window: &Window,
+) -> Vec<(&'a Target, Written)> {
+    let style = &table.pagination;
+    let number = |number: u64| Written { text: number.to_string(), number: true };
+    let mut written = Vec::new();
+    if let Some(size) = &style.size {
+        written.extend(size.to.as_ref().map(|to| (to, number(size.value))));
+    }
+    if let Some(cursor) = &table.config.cursor {
+        let is_number = cursor.kind() == CursorKind::Integer;
+        let epochs = [CursorFormat::EpochSeconds, CursorFormat::EpochMilliseconds];
+        let is_epoch = cursor.format.as_ref().is_some_and(|format| epochs.contains(format));
+        let mut bound = |to: &'a Option<Target>, value: &Option<String>| {
+            if let (Some(to), Some(text)) = (to, value) {
+                let number = is_number || is_epoch;
+                written.push((to, Written { text: text.clone(), number }));
+            }
+        };
+        bound(&cursor.to, &window.since);
+        bound(&cursor.until, &window.until);
+    }
+    match (&style.page, &style.offset, &style.cursor, &reading.page) {
+        (Some(page), _, _, PageAt::Page(at)) => written.push((&page.to, number(*at))),
+        (Some(page), ..) => written.push((&page.to, number(page.start))),
+        (_, Some(offset), _, PageAt::Offset(at)) => written.push((&offset.to, number(*at))),
+        (_, Some(offset), ..) => written.push((&offset.to, number(offset.start))),
+        (_, _, Some(token), PageAt::Token(text)) => {
+            written.push((&token.to, Written { text: text.clone(), number: false }));
+        }
+        (_, _, Some(token), PageAt::Number(text)) => {
+            written.push((&token.to, Written { text: text.clone(), number: true }));
+        }
+        _ => {}
+    }
+    written
+}

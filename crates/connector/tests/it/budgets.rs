@@ -1,0 +1,174 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use protocol::Function;
+use serde_json::{Value, json};
+
+use crate::api::{Answered, Api, Asked, numbered, rows};
+use crate::run::{Platform, told};
+
+#[tokio::test]
+async fn f_091_answers_keep_to_their_bytes_even_within_a_page() {
+    let big = |_: &Asked| Answered::json(json!(rows(50)));
+    let api = Api::serve(big).await;
+    let text =
+        "name: x\nbase_url: '{url}'\ncall: {bytes: 500}\ntables:\n  items: {primary_key: id}\n";
+    let mut platform = Platform::new(text, &api);
+    loop {
+        let response = platform.connector.call(&platform.request()).await.expect("an answer");
+        assert!(response.insert.iter().all(|(_, records)| records.as_json().len() <= 502));
+        if !platform.call().await.expect("an answer") {
+            break;
+        }
+        // Every call may run in a new process.
+        platform.connector = Platform::new(text, &api).connector;
+    }
+    assert_eq!(platform.ids("items").len(), 50);
+    assert_eq!(platform.received, 50, "no row twice");
+}
+
+#[tokio::test]
+async fn f_092_a_call_ends_in_time_and_the_next_goes_on() {
+    let slow = |asked: &Asked| {
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        Answered::json(json!(numbered(&rows(20), asked, 1, 2)))
+    };
+    let api = Api::serve(slow).await;
+    let text = "name: x\nbase_url: '{url}'\npagination: {page: {to: query.page}}\ncall: {time: 100ms}\ntables:\n  items: {primary_key: id}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items").len(), 20);
+    assert!(platform.calls > 1, "{} calls", platform.calls);
+    assert_eq!(platform.received, 20);
+}
+
+#[tokio::test]
+async fn f_094_empty_steps_are_skipped_within_a_call() {
+    let one_row = |asked: &Asked| {
+        let is_last = asked.query["until"].starts_with("2024-06");
+        Answered::json(if is_last {
+            json!([{"id": 1, "at": "2024-05-31T00:00:00Z"}])
+        } else {
+            json!([])
+        })
+    };
+    let api = Api::serve(one_row).await;
+    let text = "name: x\nbase_url: '{url}'\ntables:\n  items: {primary_key: id, cursor: {field: at, to: query.from, until: query.until, start: '2023-12-01T00:00:00Z', step: 5d}}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.expect("a sync");
+    assert!(api.lines().len() > 30);
+    assert_eq!(platform.calls, 1);
+}
+
+/// Answers 429 and other faults `times` times, then well.
+async fn faulty(times: u64, fault: fn() -> Answered) -> (Api, Arc<AtomicU64>) {
+    let met = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&met);
+    let api = Api::serve(move |asked| {
+        if asked.query["page"] == "2" && count.fetch_add(1, Ordering::SeqCst) < times {
+            return fault();
+        }
+        Answered::json(json!(numbered(&rows(5), asked, 1, 2)))
+    })
+    .await;
+    (api, met)
+}
+
+const PAGED: &str = "name: x\nbase_url: '{url}'\npagination: {page: {to: query.page}}\nrequests: {retries: 3}\ntables:\n  items: {primary_key: id}\n";
+
+#[tokio::test]
+async fn f_096_a_busy_api_is_asked_again_as_it_wishes() {
+    let busy = || Answered { headers: vec![("retry-after", "1".into())], ..Answered::status(429) };
+    let (api, met) = faulty(1, busy).await;
+    let mut platform = Platform::new(PAGED, &api);
+    let start = std::time::Instant::now();
+    platform.sync().await.expect("a sync");
+    assert!(start.elapsed() >= std::time::Duration::from_millis(900));
+    assert_eq!(platform.ids("items"), [1, 2, 3, 4, 5]);
+    assert_eq!(met.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn f_096_what_is_whole_is_answered_when_the_wait_is_too_long() {
+    let busy =
+        || Answered { headers: vec![("retry-after", "600".into())], ..Answered::status(503) };
+    let (api, _) = faulty(1, busy).await;
+    let platform = Platform::new(PAGED, &api);
+    let response = platform.connector.call(&platform.request()).await.expect("an answer");
+    assert_eq!((response.rows(), response.has_more), (2, true));
+}
+
+#[tokio::test]
+async fn a_lasting_error_comes_after_what_is_whole() {
+    let (api, _) = faulty(u64::MAX, || Answered::status(418)).await;
+    let mut platform = Platform::new(PAGED, &api);
+    let error = platform.sync().await.expect_err("an error");
+    assert!(told(&error).contains("418"), "{}", told(&error));
+    assert_eq!(platform.ids("items"), [1, 2]);
+}
+
+/// Tokens die with the process that gave them.
+#[tokio::test]
+async fn an_expired_token_restarts_its_window_and_no_row_is_lost() {
+    let generation = Arc::new(Mutex::new(0_u64));
+    let now = Arc::clone(&generation);
+    let api = Api::serve(move |asked| {
+        let now = *now.lock().expect("not poisoned");
+        let (valid, at) = match asked.query.get("cursor") {
+            None => (true, 0),
+            Some(token) => {
+                let (of, at) = token.split_once('-').expect("a token");
+                (of == now.to_string(), at.parse().expect("a number"))
+            }
+        };
+        if !valid {
+            return Answered::status(410);
+        }
+        let page: Vec<Value> = rows(7).into_iter().skip(at).take(2).collect();
+        let next = (at + 2 < 7).then(|| format!("{now}-{}", at + 2));
+        Answered::json(json!({"data": page, "next": next}))
+    })
+    .await;
+    let text = "name: x\nbase_url: '{url}'\npagination: {cursor: {from: body.next, to: query.cursor}}\ncall: {pages: 1}\ntables:\n  items: {primary_key: id}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.begin_sync(2).await;
+    *generation.lock().expect("not poisoned") += 1;
+    platform.connector = Platform::new(text, &api).connector;
+    assert!(platform.call().await.expect("an answer"));
+    assert_eq!(platform.warnings, ["token_expired"]);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), [1, 2, 3, 4, 5, 6, 7]);
+    // Another sync does not even try the token of this one.
+    platform.begin_sync(2).await;
+    *generation.lock().expect("not poisoned") += 1;
+    platform.connector = Platform::new(text, &api).connector;
+    platform.warnings.clear();
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.warnings, [""; 0]);
+}
+
+#[tokio::test]
+async fn f_017_f_018_a_missing_secret_is_named_and_a_present_one_never_told() {
+    let api = Api::serve(|asked: &Asked| Answered {
+        body: asked.headers["authorization"].clone(),
+        ..Answered::status(401)
+    })
+    .await;
+    let text = "name: x\nbase_url: '{url}'\nsecrets: [api_key, other]\nauth: {bearer: '{{ secrets.api_key }}'}\ntables:\n  items: {primary_key: id}\n";
+    let mut platform = Platform::new(text, &api);
+    let error = platform.sync().await.expect_err("an error");
+    assert_eq!(told(&error), "missing_secret: the secret `other` is missing");
+    let mut platform = Platform::new(&text.replace(", other", ""), &api);
+    let error = platform.sync().await.expect_err("an error");
+    assert!(!told(&error).contains("s3cret-key"), "{}", told(&error));
+    assert!(told(&error).contains("Bearer <secret api_key>"), "{}", told(&error));
+}
+
+#[tokio::test]
+async fn f_029_a_setup_test_is_one_request_and_no_rows() {
+    let api = Api::serve(|_: &Asked| Answered::json(json!(rows(3)))).await;
+    let platform = Platform::new(PAGED, &api);
+    let request = protocol::Request { setup_test: true, ..platform.request() };
+    let response = platform.connector.call(&request).await.expect("an answer");
+    assert_eq!((response.rows(), response.has_more, api.lines().len()), (0, false, 1));
+}

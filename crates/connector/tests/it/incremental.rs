@@ -1,0 +1,252 @@
+use std::sync::{Arc, Mutex};
+
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+
+use crate::api::{Answered, Api, Asked, numbered, rows};
+use crate::run::{Platform, told};
+
+/// An API whose rows change while it is read: `{"id", "updated_at"}`, filtered by `since` (inclusive).
+#[derive(Clone, Default)]
+struct Table(Arc<Mutex<Vec<Value>>>);
+
+impl Table {
+    fn put(&self, id: u64, updated_at: &str) {
+        let mut rows = self.0.lock().expect("not poisoned");
+        rows.retain(|row| row["id"] != id);
+        rows.push(json!({"id": id, "updated_at": updated_at}));
+    }
+
+    fn since(&self, since: &str) -> Vec<Value> {
+        let rows = self.0.lock().expect("not poisoned");
+        rows.iter().filter(|row| row["updated_at"].as_str() >= Some(since)).cloned().collect()
+    }
+
+    async fn serve(&self) -> Api {
+        let table = self.clone();
+        Api::serve(move |asked| {
+            let since = asked.query.get("since").map(String::as_str).unwrap_or_default();
+            Answered::json(json!(numbered(&table.since(since), asked, 1, 2)))
+        })
+        .await
+    }
+}
+
+fn manifest(cursor: &str) -> String {
+    format!(
+        "name: test\nbase_url: '{{url}}'\npagination: {{page: {{to: query.page}}}}\ntables:\n  items: {{primary_key: id, cursor: {cursor}}}\n"
+    )
+}
+
+#[tokio::test]
+async fn a_sync_begins_at_the_newest_value_and_ties_are_read_again() {
+    let table = Table::default();
+    for (id, day) in [(1, "2024-01-01"), (2, "2024-01-03"), (3, "2024-01-02")] {
+        table.put(id, day);
+    }
+    let api = table.serve().await;
+    let mut platform =
+        Platform::new(&manifest("{field: updated_at, to: query.since, start: 2024-01-01}"), &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.state.as_json(), r#"{"tables":{"items":{"cursor":"2024-01-03"}}}"#);
+    table.put(4, "2024-01-03");
+    table.put(1, "2024-01-05");
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), [1, 2, 3, 4]);
+    assert_eq!(platform.tables["items"]["1"]["updated_at"], "2024-01-05");
+    assert_eq!(platform.received, 3 + 3, "the tie is read again, older rows are not");
+}
+
+#[tokio::test]
+async fn f_093_the_cursor_moves_only_when_all_pages_are_read() {
+    let table = Table::default();
+    for id in 1..=5 {
+        table.put(id, &format!("2024-01-0{id}"));
+    }
+    let api = table.serve().await;
+    let text = manifest("{field: updated_at, to: query.since}") + "call: {pages: 1}\n";
+    let mut platform = Platform::new(&text, &api);
+    platform.begin_sync(2).await;
+    assert!(!platform.state.as_json().contains("tables"), "{}", platform.state.as_json());
+    let state = platform.state.clone();
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), [1, 2, 3, 4, 5]);
+    // The same state again gives the same rows and the same next state (F-090).
+    let last = platform.state.clone();
+    platform.state = state;
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.state, last);
+}
+
+#[tokio::test]
+async fn lookback_covers_rows_that_come_late() {
+    let table = Table::default();
+    table.put(1, "2024-01-05");
+    let api = table.serve().await;
+    let cursor = "{field: updated_at, to: query.since, kind: date, lookback: 2d}";
+    let mut platform = Platform::new(&manifest(cursor), &api);
+    platform.sync().await.expect("a sync");
+    table.put(2, "2024-01-03");
+    table.put(3, "2024-01-02");
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), [1, 2], "two days back, not three");
+}
+
+/// The requests of two syncs over rows up to 2024-01-01T00:03:00Z.
+async fn check_requests(cursor: &str, expected: Expect) {
+    let api = Api::serve(|asked: &Asked| {
+        let page = asked.query.get("page").map_or("1", String::as_str);
+        Answered::json(if page == "1" { json!(rows(3)) } else { json!([]) })
+    })
+    .await;
+    let mut platform = Platform::new(&manifest(cursor), &api);
+    platform.sync().await.expect("a sync");
+    platform.sync().await.expect("a sync");
+    let mut lines = api.lines();
+    lines.retain(|line| line.contains("page=1"));
+    expected.assert_eq(&lines.join("\n"));
+}
+
+#[tokio::test]
+async fn bounds_are_written_in_the_format_and_the_place_that_the_api_wants() {
+    check_requests(
+        "{field: updated_at, to: query.since}",
+        expect![[r#"
+        /items?page=1
+        /items?page=1&since=2024-01-01T00:03:00Z"#]],
+    )
+    .await;
+    check_requests(
+        "{field: updated_at, to: query.since, format: epoch_s, start: 2023-01-01}",
+        expect![[r#"
+            /items?page=1&since=1672531200
+            /items?page=1&since=1704067380"#]],
+    )
+    .await;
+    check_requests(
+        "{field: updated_at, to: query.since, until: query.until, format: date}",
+        expect![[r#"
+            /items?page=1&until=2024-06-01
+            /items?page=1&since=2024-01-01&until=2024-06-01"#]],
+    )
+    .await;
+    check_requests(
+        "{field: updated_at, to: query.since, format: '%Y%m%d%H', lookback: 1h}",
+        expect![[r#"
+            /items?page=1
+            /items?page=1&since=2023123123"#]],
+    )
+    .await;
+    check_requests(
+        "{field: id, kind: integer, to: query.after}",
+        expect![[r#"
+        /items?page=1
+        /items?after=3&page=1"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn f_095_a_window_is_read_step_by_step_up_to_a_bound_that_is_fixed() {
+    let api = Api::serve(|asked: &Asked| {
+        let (from, until) = (&asked.query["from"], &asked.query["until"]);
+        let in_step = |row: &Value| {
+            let time = row["updated_at"].as_str().unwrap_or_default();
+            time >= from.as_str() && time < until.as_str()
+        };
+        let all = ["2024-02-15T00:00:00Z", "2024-03-15T00:00:00Z", "2024-05-30T00:00:00Z"];
+        let all = all.iter().enumerate().map(|(id, time)| json!({"id": id, "updated_at": time}));
+        Answered::json(json!(all.filter(in_step).collect::<Vec<_>>()))
+    })
+    .await;
+    let text = "name: test\nbase_url: '{url}'\ntables:\n  items:\n    primary_key: id\n    cursor: {field: updated_at, to: query.from, until: query.until, start: '2024-02-01T00:00:00Z', step: 30d}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), [0, 1, 2]);
+    expect![[r#"
+        /items?from=2024-02-01T00:00:00Z&until=2024-03-02T00:00:00Z
+        /items?from=2024-03-02T00:00:00Z&until=2024-04-01T00:00:00Z
+        /items?from=2024-04-01T00:00:00Z&until=2024-05-01T00:00:00Z
+        /items?from=2024-05-01T00:00:00Z&until=2024-05-31T00:00:00Z
+        /items?from=2024-05-31T00:00:00Z&until=2024-06-01T00:00:00Z"#]]
+    .assert_eq(&api.lines().join("\n"));
+    assert_eq!(
+        platform.state.as_json(),
+        r#"{"tables":{"items":{"cursor":"2024-05-30T00:00:00Z"}}}"#
+    );
+}
+
+#[tokio::test]
+async fn without_a_bound_in_the_request_old_rows_are_left_out_here() {
+    let table = Table::default();
+    table.put(1, "2024-01-01");
+    table.put(2, "2024-01-02");
+    let api = table.serve().await;
+    let mut platform = Platform::new(&manifest("{field: updated_at}"), &api);
+    platform.sync().await.expect("a sync");
+    table.put(3, "2024-01-03");
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), [1, 2, 3]);
+    assert_eq!(platform.received, 2 + 2, "the second sync keeps the tie and the new row");
+}
+
+#[tokio::test]
+async fn a_descending_answer_is_read_down_to_the_cursor_and_no_further() {
+    let newest_first = |asked: &Asked| {
+        let rows: Vec<Value> = rows(9).into_iter().rev().collect();
+        Answered::json(json!(numbered(&rows, asked, 1, 3)))
+    };
+    let api = Api::serve(newest_first).await;
+    let text = manifest("{field: updated_at, order: descending}");
+    let mut platform = Platform::new(&text, &api);
+    platform.sync().await.expect("a sync");
+    let before = api.lines().len();
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.received, 9 + 1);
+    assert!(api.lines().len() - before <= 2, "one page, and one fetched ahead: {:?}", api.lines());
+}
+
+#[tokio::test]
+async fn a_sync_token_of_the_answer_is_kept_and_sent() {
+    let answer = |asked: &Asked| match asked.query.get("token").map(String::as_str) {
+        None => Answered::json(json!({"items": rows(2), "sync_token": "t1"})),
+        Some("t1") => Answered::json(json!({"items": rows(3), "sync_token": "t2"})),
+        Some(_) => Answered::json(json!({"items": [], "sync_token": "t2"})),
+    };
+    let api = Api::serve(answer).await;
+    let text = "name: test\nbase_url: '{url}'\ntables:\n  items: {primary_key: id, cursor: {from: body.sync_token, to: query.token}}\n";
+    let mut platform = Platform::new(text, &api);
+    for _ in 0..3 {
+        platform.sync().await.expect("a sync");
+    }
+    assert_eq!(api.lines(), ["/items", "/items?token=t1", "/items?token=t2"]);
+    assert_eq!(platform.ids("items"), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn deletes_by_flag_and_by_sweep() {
+    let answer = |_: &Asked| {
+        Answered::json(json!([{"id": 1, "gone": false}, {"id": 2, "gone": true}, {"id": 3}]))
+    };
+    let api = Api::serve(answer).await;
+    let text = "name: test\nbase_url: '{url}'\ntables:\n  items: {primary_key: id, deletes: {flag: gone}}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), [1, 3]);
+    let platform = Platform::new(&text.replace("{flag: gone}", "sweep"), &api);
+    let response = protocol::Function::call(&platform.connector, &platform.request()).await;
+    let response = response.expect("an answer");
+    assert_eq!(response.soft_delete.iter().map(|table| &table.0).collect::<Vec<_>>(), ["items"]);
+}
+
+#[tokio::test]
+async fn a_value_that_is_no_cursor_is_an_error_that_names_the_row_and_not_the_value() {
+    let api =
+        Api::serve(|_: &Asked| Answered::json(json!([{"id": 1, "updated_at": "soon"}]))).await;
+    let mut platform = Platform::new(&manifest("{field: updated_at}"), &api);
+    let error = platform.sync().await.expect_err("an error");
+    expect![
+        "invalid_cursor: table items: row 0 of a page, `updated_at`: the value is no timestamp"
+    ]
+    .assert_eq(&told(&error));
+}

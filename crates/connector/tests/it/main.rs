@@ -1,0 +1,9 @@
+//! Connectors read an API that this crate serves on loopback, faults and all.
+
+mod api;
+mod budgets;
+mod children;
+mod golden;
+mod incremental;
+mod pagination;
+mod run;

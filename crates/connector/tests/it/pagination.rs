@@ -1,0 +1,236 @@
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+
+use crate::api::{Answered, Api, Asked, numbered, rows};
+use crate::run::{Platform, told};
+
+fn manifest(pagination: &str) -> String {
+    format!(
+        "name: test\nbase_url: '{{url}}'\npagination: {pagination}\nrequests: {{retries: 1}}\ntables:\n  items: {{primary_key: id}}\n"
+    )
+}
+
+/// All rows arrive by this style; the requests are as expected, in any order (some are sent ahead).
+async fn check(
+    pagination: &str,
+    answer: impl Fn(&Asked) -> Answered + Send + Sync + 'static,
+    count: usize,
+    expected: Expect,
+) {
+    let api = Api::serve(answer).await;
+    let mut platform = Platform::new(&manifest(pagination), &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), (1..=count as u64).collect::<Vec<_>>());
+    assert_eq!(platform.received, count, "no row twice");
+    let mut lines = api.lines();
+    lines.sort();
+    expected.assert_eq(&lines.join("\n"));
+}
+
+/// The sync fails, and this is why.
+async fn check_fails(
+    pagination: &str,
+    answer: impl Fn(&Asked) -> Answered + Send + Sync + 'static,
+    expected: Expect,
+) {
+    let api = Api::serve(answer).await;
+    let mut platform = Platform::new(&manifest(pagination), &api);
+    let error = platform.sync().await.expect_err("an error");
+    expected.assert_eq(&told(&error).replace(&api.url, "URL"));
+}
+
+fn number(asked: &Asked, name: &str, default: usize) -> usize {
+    asked.query.get(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+fn from(at: usize, size: usize) -> Vec<Value> {
+    rows(7).into_iter().skip(at).take(size).collect()
+}
+
+#[tokio::test]
+async fn by_page_number() {
+    check(
+        "{page: {to: query.page}}",
+        |asked| Answered::json(json!(numbered(&rows(7), asked, 1, 3))),
+        7,
+        expect![[r#"
+        /items?page=1
+        /items?page=2
+        /items?page=3
+        /items?page=4"#]],
+    )
+    .await;
+    check(
+        "{page: {to: query.page, start: 0}}",
+        |asked| Answered::json(json!(numbered(&rows(6), asked, 0, 3))),
+        6,
+        expect![[r#"
+        /items?page=0
+        /items?page=1
+        /items?page=2"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn by_offset_with_a_size_that_the_api_clamps() {
+    let answer = |asked: &Asked| {
+        let size = number(asked, "limit", 2).min(3);
+        Answered::json(json!({"data": from(number(asked, "offset", 0), size)}))
+    };
+    check(
+        "{offset: {to: query.offset}, size: {to: query.limit, value: 100}}",
+        answer,
+        7,
+        expect![[r#"
+        /items?limit=100&offset=0
+        /items?limit=100&offset=3
+        /items?limit=100&offset=6
+        /items?limit=100&offset=7"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn by_token_link_header_and_next_address() {
+    let by_token = |asked: &Asked| {
+        let at = number(asked, "cursor", 0);
+        let next = (at + 3 < 7).then(|| (at + 3).to_string());
+        Answered::json(json!({"data": from(at, 3), "meta": {"next": next}}))
+    };
+    check(
+        "{cursor: {from: body.meta.next, to: query.cursor}}",
+        by_token,
+        7,
+        expect![[r#"
+        /items
+        /items?cursor=3
+        /items?cursor=6"#]],
+    )
+    .await;
+    let by_link = |asked: &Asked| {
+        let at = number(asked, "at", 0);
+        let mut answered = Answered::json(json!(from(at, 3)));
+        if at + 3 < 7 {
+            answered.headers.push(("link", format!("</items?at={}>; rel=\"next\"", at + 3)));
+        }
+        answered
+    };
+    check(
+        "{cursor: {from: link.next, to: url}}",
+        by_link,
+        7,
+        expect![[r#"
+        /items
+        /items?at=3
+        /items?at=6"#]],
+    )
+    .await;
+    let by_address = |asked: &Asked| {
+        let at = number(asked, "at", 0);
+        let next = (at + 4 < 7).then(|| format!("?at={}", at + 4));
+        Answered::json(json!({"rows": from(at, 4), "next": next}))
+    };
+    check(
+        "{cursor: {from: body.next, to: url}}",
+        by_address,
+        7,
+        expect![[r#"
+        /items
+        /items?at=4"#]],
+    )
+    .await;
+    let by_header = |asked: &Asked| {
+        let at = asked.headers.get("x-after").map_or(0, |text| text.parse().expect("a number"));
+        let mut answered = Answered::json(json!(from(at, 5)));
+        if at + 5 < 7 {
+            answered.headers.push(("x-next", (at + 5).to_string()));
+        }
+        answered
+    };
+    check(
+        "{cursor: {from: header.X-Next, to: header.X-After}}",
+        by_header,
+        7,
+        expect![[r#"
+        /items
+        /items"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn by_the_key_of_the_last_row() {
+    let answer = |asked: &Asked| {
+        let after = number(asked, "after", 0);
+        Answered::json(json!(from(after, 3)))
+    };
+    check(
+        "{cursor: {from: last_row.id, to: query.after}}",
+        answer,
+        7,
+        expect![[r#"
+        /items
+        /items?after=3
+        /items?after=6
+        /items?after=7"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn totals_save_the_last_request_and_let_pages_be_fetched_at_once() {
+    let answer = |asked: &Asked| {
+        Answered::json(json!({"items": numbered(&rows(7), asked, 1, 3), "total": 7, "pages": 3}))
+    };
+    check(
+        "{page: {to: query.page}, total: body.total}",
+        answer,
+        7,
+        expect![[r#"
+        /items?page=1
+        /items?page=2
+        /items?page=3"#]],
+    )
+    .await;
+    check(
+        "{page: {to: query.page}, total_pages: body.pages}",
+        answer,
+        7,
+        expect![[r#"
+        /items?page=1
+        /items?page=2
+        /items?page=3"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_end_that_may_lose_rows_is_an_error() {
+    let short_total = |asked: &Asked| {
+        Answered::json(json!({"items": numbered(&rows(7), asked, 1, 3), "total": 9}))
+    };
+    check_fails(
+        "{page: {to: query.page}, total: body.total}",
+        short_total,
+        expect!["total_mismatch: table items: the API said there are 9 rows and gave 7"],
+    )
+    .await;
+    let same_page = |_: &Asked| Answered::json(json!(rows(3)));
+    check_fails("{page: {to: query.page}}", same_page, expect!["repeated_page: table items: the API answered with the same rows as on the page before: it may not know the parameter that asks for the next page"]).await;
+    let same_token = |_: &Asked| Answered::json(json!({"data": rows(3), "next": "again"}));
+    check_fails("{cursor: {from: body.next, to: query.cursor}}", same_token, expect!["repeated_page: table items: the API answered with the same rows as on the page before: it may not know the parameter that asks for the next page"]).await;
+    let circle = |asked: &Asked| {
+        let at = number(asked, "cursor", 0);
+        Answered::json(json!({"data": from(at, 1), "next": ((at + 1) % 5).to_string()}))
+    };
+    check_fails("{cursor: {from: body.next, to: query.cursor}}", circle, expect!["repeated_token: table items: the page after this one is this one again: the API answered with the same token"]).await;
+    let no_rows = |_: &Asked| Answered::json(json!({"status": "ok"}));
+    check_fails("{page: {to: query.page}}", no_rows, expect!["invalid_page: table items: an answer of URL/items: it has no list of rows; say where they are with `records`; its members are status"]).await;
+}
+
+#[tokio::test]
+async fn refusals_are_told_with_the_table_and_the_status() {
+    check_fails("{page: {to: query.page}}", |_| Answered::status(403), expect![[r#"source_refused: table items: GET URL/items answered 403 Forbidden: {"error":"on purpose"}"#]]).await;
+    check_fails("{page: {to: query.page}}", |_| Answered::status(503), expect![[r#"source_unavailable: function unavailable: table items: GET URL/items answered 503 Service Unavailable: {"error":"on purpose"}"#]]).await;
+}
