@@ -407,14 +407,14 @@ fn what_cannot_be_called_is_refused_before_any_call() {
     ]
     .join("\n");
     expect![[r#"
-        function cannot be called: the function's url does not begin with http:// or https://
-        function cannot be called: the function's url does not begin with http:// or https://
-        function cannot be called: the function's url is not a URL: invalid format
-        function cannot be called: the function's url is not a URL: invalid uri character
-        function cannot be called: the function's url holds a user name or password
-        function cannot be called: header "X Key": the name has characters that a header cannot hold
-        function cannot be called: header "X-Key": the value has characters that a header cannot hold
-        function cannot be called: header "Content-Length": it is set by the connection itself"#]]
+        the function's url does not begin with http:// or https://
+        the function's url does not begin with http:// or https://
+        the function's url is not a URL: invalid format
+        the function's url is not a URL: invalid uri character
+        the function's url holds a user name or password
+        header "X Key": the name has characters that a header cannot hold
+        header "X-Key": the value has characters that a header cannot hold
+        header "Content-Length": it is set by the connection itself"#]]
     .assert_eq(&all);
 }
 

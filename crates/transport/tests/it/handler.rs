@@ -196,15 +196,15 @@ async fn q_16_a_process_that_dies_is_noticed_at_once_and_replaced() {
 
 #[tokio::test]
 async fn q_17_a_handler_that_cannot_be_loaded_is_refused_with_its_trace() {
-    check("import no_such_package\n", expect!["handler_init_failed: function cannot be called: the handler could not be loaded: Runtime.ImportModuleError: Unable to import module 'lambda_function': No module named 'no_such_package'"]).await;
+    check("import no_such_package\n", expect!["handler_init_failed: the handler could not be loaded: Runtime.ImportModuleError: Unable to import module 'lambda_function': No module named 'no_such_package'"]).await;
     check("def lambda_handler(:\n", expect![[r#"
-        handler_init_failed: function cannot be called: the handler could not be loaded: Runtime.UserCodeSyntaxError: Syntax error in module 'lambda_function': invalid syntax (lambda_function.py, line 1)
+        handler_init_failed: the handler could not be loaded: Runtime.UserCodeSyntaxError: Syntax error in module 'lambda_function': invalid syntax (lambda_function.py, line 1)
             File "FOLDER/orders/lambda_function.py" Line 1
               def lambda_handler(:"#]]).await;
-    check("def other(request, context): pass\n", expect!["handler_init_failed: function cannot be called: the handler could not be loaded: Runtime.HandlerNotFound: Handler 'lambda_handler' missing on module 'lambda_function'"]).await;
+    check("def other(request, context): pass\n", expect!["handler_init_failed: the handler could not be loaded: Runtime.HandlerNotFound: Handler 'lambda_handler' missing on module 'lambda_function'"]).await;
     let answer = handler("raise RuntimeError('at import')\n").call("{}").await;
     let (first, trace) = answer.split_once('\n').expect("a trace follows");
-    expect![[r#"handler_init_failed: function cannot be called: the handler could not be loaded: RuntimeError: at import"#]].assert_eq(first);
+    expect![[r#"handler_init_failed: the handler could not be loaded: RuntimeError: at import"#]].assert_eq(first);
     assert!(trace.contains("FOLDER/orders/lambda_function.py\", line 1, in <module>"), "{trace}");
     check("import sys\nsys.exit(5)\n", expect!["function_error: function failed: the handler's process exited with code 5 before it answered, and printed nothing"]).await;
 }

@@ -129,13 +129,13 @@ async fn q_16_a_node_process_that_dies_is_noticed_and_replaced() {
 #[tokio::test]
 async fn q_17_a_node_handler_that_cannot_be_loaded_is_refused() {
     check("index.js", "require('no-such-package')", &["{}"], expect![[r#"
-        handler_init_failed: function cannot be called: the handler could not be loaded: Runtime.ImportModuleError: Error: Cannot find module 'no-such-package'
+        handler_init_failed: the handler could not be loaded: Runtime.ImportModuleError: Error: Cannot find module 'no-such-package'
         Require stack:
         - FOLDER/index.js"#]]).await;
-    check("index.js", "exports.handler = ;", &["{}"], expect!["handler_init_failed: function cannot be called: the handler could not be loaded: Runtime.UserCodeSyntaxError: SyntaxError: Unexpected token ';'"]).await;
-    check("index.js", "exports.other = 1", &["{}"], expect!["handler_init_failed: function cannot be called: the handler could not be loaded: Runtime.HandlerNotFound: index.handler is undefined or not exported"]).await;
+    check("index.js", "exports.handler = ;", &["{}"], expect!["handler_init_failed: the handler could not be loaded: Runtime.UserCodeSyntaxError: SyntaxError: Unexpected token ';'"]).await;
+    check("index.js", "exports.other = 1", &["{}"], expect!["handler_init_failed: the handler could not be loaded: Runtime.HandlerNotFound: index.handler is undefined or not exported"]).await;
     check("index.mjs", "import 'no-such-package'", &["{}"], expect![[r#"
-        handler_init_failed: function cannot be called: the handler could not be loaded: Error: Cannot find package 'no-such-package' imported from FOLDER/index.mjs
+        handler_init_failed: the handler could not be loaded: Error: Cannot find package 'no-such-package' imported from FOLDER/index.mjs
           Error [ERR_MODULE_NOT_FOUND]: Cannot find package 'no-such-package' imported from FOLDER/index.mjs"#]]).await;
 }
 
