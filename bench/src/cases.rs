@@ -1,6 +1,7 @@
 //! The matrix: rows × page size × kind of sync, each checked before its time is believed.
 
 use crate::driver::FunctionServer;
+use crate::start;
 use bench::measure::{Cost, measure};
 use bench::rows::Rows;
 use std::ffi::OsString;
@@ -37,6 +38,8 @@ pub(crate) struct Table {
     /// Python with its DuckDB module, doing nothing: the CPU taken off each limit.
     pub(crate) start: Cost,
     pub(crate) limits: Vec<Limit>,
+    /// From the start of hasmore to its first request.
+    pub(crate) first_request_ms: f64,
     pub(crate) syncs: Vec<Sync>,
 }
 
@@ -59,7 +62,8 @@ pub(crate) fn measure_all(options: &Options) -> Result<Table, String> {
     let limit = |words: &[&str]| limit_command(options, words);
     let start =
         median(REPEATS_OF_SMALL, || measure(&limit(&["start"]), &folder.path().join("log")))?;
-    let mut table = Table { start, limits: Vec::new(), syncs: Vec::new() };
+    let first_request_ms = start::milliseconds(&options.hasmore, folder.path())?;
+    let mut table = Table { start, first_request_ms, limits: Vec::new(), syncs: Vec::new() };
     let row_counts: &[usize] = if options.quick { &[SMALL] } else { &[SMALL, LARGE] };
     for row_count in row_counts {
         let rows = Rows::generate(*row_count);

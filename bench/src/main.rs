@@ -3,6 +3,7 @@
 mod cases;
 mod driver;
 mod report;
+mod start;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -79,6 +79,7 @@ fn targets(table: &Table) -> Vec<Target> {
     let growth = peaks(LARGE).into_iter().zip(peaks(SMALL)).map(|(large, small)| large / small);
     target("peak memory of 1,000,000 rows against 100,000", 1.6, " ×", growth.collect());
     target("peak memory of 1,000,000 rows", 400.0, " MB", peaks(LARGE));
+    target("from the start to the first request", 50.0, " ms", vec![table.first_request_ms]);
     targets
 }
 
@@ -158,6 +159,7 @@ mod tests {
     fn the_worst_case_decides_whether_a_target_is_met() {
         let table = Table {
             start: cost(0.25, 50.0),
+            first_request_ms: 60.0,
             limits: vec![Limit { rows: SMALL, kind: Kind::First, cost: cost(1.25, 300.0) }],
             syncs: vec![
                 sync(SMALL, 1_000, Kind::First, cost(1.0, 200.0)),
@@ -173,6 +175,7 @@ mod tests {
             "MISSED  first sync: 1.50 L, at most 1.20 L\n",
             "met     the same sync again: 0.75 L, at most 0.90 L\n",
             "MISSED  CPU of pages of 100 against pages of 1,000: 1.50 ×, at most 1.15 ×\n",
+            "MISSED  from the start to the first request: 60.00 ms, at most 50.00 ms\n",
             "met     1 % of 100,000 rows edited: 0.12 CPU s, at most 0.15 CPU s\n",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");

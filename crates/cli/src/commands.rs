@@ -34,10 +34,10 @@ pub(crate) fn run(arguments: &Arguments, log: &Arc<Log>) -> Result<Exit, Failure
     }
 }
 
-/// Two workers: one for the call under way, one for signals and for what a process prints. Landing
-/// keeps the main thread.
+/// One worker: calls, signals and what a process prints only ever wait, and a second worker would be
+/// woken for each page to find nothing left to do. Landing keeps the main thread.
 fn runtime() -> Runtime {
-    const WORKERS: usize = 2;
+    const WORKERS: usize = 1;
     let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
     runtime.expect("the system lets a process have threads")
 }

@@ -1,6 +1,7 @@
 //! One batch inside its transaction: changes, rows, sweeps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use engine::{
     Batch, ColumnType, Counts, DestinationError, Landed, Schema, SchemaChange, Table, TableBatch,
@@ -212,7 +213,7 @@ impl Landing<'_> {
 }
 
 /// DuckDB takes `Orders` and `orders` for one name; only source naming gives both (F-151).
-fn refuse_collisions(tables: &BTreeMap<String, Table>) -> Result<(), DestinationError> {
+fn refuse_collisions(tables: &BTreeMap<String, Arc<Table>>) -> Result<(), DestinationError> {
     let collision = |what: String| {
         refused(
             "name_collision",

@@ -18,8 +18,6 @@ pub(crate) fn expression(column: &str, from: ColumnType, to: ColumnType) -> Stri
         }
         (_, Json) => format!("CAST({} AS JSON)", json_string(&text(column, from))),
         (Long, Double) => format!("CAST({column} AS DOUBLE)"),
-        // Through the digits: DuckDB divides by a power of ten otherwise, which may round.
-        (Decimal { .. }, Double) => format!("CAST(CAST({column} AS VARCHAR) AS DOUBLE)"),
         (Double, Decimal { scale }) => {
             format!("CAST(CAST({column} AS VARCHAR) AS DECIMAL(38,{scale}))")
         }

@@ -1,6 +1,7 @@
 //! A page makes its table grow: new columns, wider shapes, and the evidence for both.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use protocol::{SyncId, Warning};
 
@@ -24,11 +25,10 @@ pub(crate) struct Evolution<'a> {
 pub(crate) type Places = Vec<Option<usize>>;
 
 impl Evolution<'_> {
-    /// Grows the table to cover the page.
-    pub(crate) fn evolve(&mut self, table: &mut Table, page: &PageColumns<'_>) -> Places {
+    /// Grows the table to cover the page; one that does so already stays the same.
+    pub(crate) fn evolve(&mut self, table: &mut Arc<Table>, page: &PageColumns<'_>) -> Places {
         let mut places: Places = vec![None; table.columns.len()];
-        let mut taken: BTreeSet<String> =
-            table.columns.iter().map(|column| column.name.to_lowercase()).collect();
+        let mut taken = None;
         for (place, seen) in page.columns.iter().enumerate() {
             if seen.repeated {
                 self.warn(
@@ -39,9 +39,11 @@ impl Evolution<'_> {
             }
             if let Some(index) = find(table, place, |column| column.source == seen.source) {
                 places[index] = Some(place);
-                self.grow(&mut table.columns[index], seen);
-            } else if let Some(name) = self.new_name(seen, &mut taken) {
-                table.columns.push(self.new_column(name, seen));
+                self.grow_to_cover(table, index, seen);
+            } else if let Some(name) =
+                self.new_name(seen, taken.get_or_insert_with(|| names_of(table)))
+            {
+                Arc::make_mut(table).columns.push(self.new_column(name, seen));
                 places.push(Some(place));
             }
         }
@@ -53,7 +55,7 @@ impl Evolution<'_> {
     /// A key may be spelled otherwise than in `insert` (`orderId`, `order_id`), so names decide (Dec-48).
     pub(crate) fn evolve_keys(
         &mut self,
-        table: &mut Table,
+        table: &mut Arc<Table>,
         keys: &BTreeSet<String>,
         page: &PageColumns<'_>,
     ) -> Places {
@@ -66,10 +68,10 @@ impl Evolution<'_> {
             match index {
                 Some(index) if has_values && keys.contains(&table.columns[index].name) => {
                     places[index] = Some(place);
-                    self.grow(&mut table.columns[index], seen);
+                    self.grow_to_cover(table, index, seen);
                 }
                 None if has_values && keys.contains(&name) => {
-                    table.columns.push(self.new_column(name, seen));
+                    Arc::make_mut(table).columns.push(self.new_column(name, seen));
                     places.push(Some(place));
                 }
                 _ => {}
@@ -106,6 +108,13 @@ impl Evolution<'_> {
         column
     }
 
+    fn grow_to_cover(&self, table: &mut Arc<Table>, index: usize, seen: &PageColumn) {
+        let known = table.columns[index].shape;
+        if known.join(seen.shape) != known {
+            self.grow(&mut Arc::make_mut(table).columns[index], seen);
+        }
+    }
+
     /// Joins what was seen into the column's shape, and keeps the sightings that changed its type.
     fn grow(&self, column: &mut Column, seen: &PageColumn) {
         for sighting in &seen.sightings {
@@ -127,6 +136,11 @@ impl Evolution<'_> {
         let message = format!("table {}: column {column:.80} {what}", self.table);
         self.warnings.push(Warning::new(code, message));
     }
+}
+
+/// The names that a new column cannot have: names that differ only in case are one in SQL.
+fn names_of(table: &Table) -> BTreeSet<String> {
+    table.columns.iter().map(|column| column.name.to_lowercase()).collect()
 }
 
 /// The column that is `wanted`; pages list known columns in the table's order, so `guess` is right as a rule.

@@ -90,7 +90,8 @@ impl Guard {
         Ok(())
     }
 
-    /// Empty answers are the other counter's.
+    /// Empty answers are the other counter's. Only an answer that leaves the state as it was is read
+    /// again, to compare its rows: those of a function that goes on are not.
     fn count_equal(
         &mut self,
         page: u64,
@@ -98,9 +99,10 @@ impl Guard {
         response: &Response,
         progress: &mut Progress<'_, impl FnMut(SyncEvent<'_>) + Send>,
     ) -> Result<(), SyncError> {
-        let rows = hash_of_rows(response);
         let stuck = response.state == *sent && response.rows() > 0;
-        let again = self.rows_before.replace(rows) == Some(rows);
+        let rows = stuck.then(|| hash_of_rows(response));
+        let again = self.rows_before == rows;
+        self.rows_before = rows;
         self.equal_in_a_row = match (stuck, again) {
             (false, _) => 0,
             (true, true) => self.equal_in_a_row + 1,

@@ -8,6 +8,7 @@ use arrow_row::{RowConverter, Rows, SortField};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::run::DeleteMode;
+use crate::value::ColumnType;
 
 /// Keys met so far, in the order of the function's words.
 pub(crate) struct LastWord {
@@ -30,9 +31,9 @@ struct Verdict {
 }
 
 impl LastWord {
-    /// `keys` are arrays of the key's columns, for their types.
-    pub(crate) fn new(keys: &[ArrayRef]) -> LastWord {
-        let fields = keys.iter().map(|array| SortField::new(array.data_type().clone())).collect();
+    /// `keys` are the key's columns, in the order in which their arrays come.
+    pub(crate) fn new(keys: &[(String, ColumnType)]) -> LastWord {
+        let fields = keys.iter().map(|(_, key)| SortField::new(key.arrow())).collect();
         LastWord {
             converter: RowConverter::new(fields).expect("key columns have comparable types"),
             hasher: DefaultHashBuilder::default(),
@@ -43,7 +44,7 @@ impl LastWord {
     }
 
     /// A chunk of rows to insert or replace: each takes the word from what was said of its key before.
-    pub(crate) fn upserts(&mut self, keys: &[ArrayRef]) -> usize {
+    pub(crate) fn upserts(&mut self, keys: &[ArrayRef]) {
         self.hear(keys, |verdict, place, dead| {
             if let Some(old) = verdict.upsert.replace(place) {
                 dead[old.0].push(old.1);
@@ -51,12 +52,12 @@ impl LastWord {
             if let Some((chunk, row, _)) = verdict.delete.take() {
                 dead[chunk].push(row);
             }
-        })
+        });
     }
 
     /// A chunk of keys to mark or to remove. A marked row keeps the values it was last given; a removed
     /// one loses them, and cannot be marked any more.
-    pub(crate) fn deletes(&mut self, keys: &[ArrayRef], mode: DeleteMode) -> usize {
+    pub(crate) fn deletes(&mut self, keys: &[ArrayRef], mode: DeleteMode) {
         self.hear(keys, |verdict, place, dead| {
             if mode == DeleteMode::Hard
                 && let Some(upsert) = verdict.upsert.take()
@@ -72,14 +73,14 @@ impl LastWord {
                     verdict.delete = Some((place.0, place.1, mode));
                 }
             }
-        })
+        });
     }
 
     fn hear(
         &mut self,
         keys: &[ArrayRef],
         mut speak: impl FnMut(&mut Verdict, (usize, usize), &mut [Vec<usize>]),
-    ) -> usize {
+    ) {
         let rows = self.converter.convert_columns(keys).expect("a key's types stay the same");
         let chunk = self.chunks.len();
         self.chunks.push(rows);
@@ -94,7 +95,6 @@ impl LastWord {
             let mut entry = verdicts.entry(hash, same, |verdict| verdict.hash).or_insert_with(new);
             speak(entry.get_mut(), (chunk, row), dead);
         }
-        chunk
     }
 
     /// The rows of a chunk that still count.

@@ -2,7 +2,8 @@
 
 mod error;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, TimestampMicrosecondArray, new_null_array};
@@ -41,13 +42,13 @@ impl Batch {
             planner.wire_bytes += records.as_json().len() as u64;
             planner.insert(source, records)?;
         }
-        let soft: BTreeSet<String> =
+        let named: BTreeSet<String> =
             response.soft_delete.iter().map(|source| planner.table_name(source)).collect();
         for (source, records) in &response.delete {
             planner.wire_bytes += records.as_json().len() as u64;
-            planner.delete(source, records, &soft)?;
+            planner.delete(source, records, &named)?;
         }
-        planner.name_soft_deletes(soft, response.has_more);
+        planner.name_soft_deletes(named, response.has_more);
         Ok(planner.finish(response.state))
     }
 
@@ -171,36 +172,34 @@ impl<'a> Planner<'a> {
         self.warnings.push(Warning::new(code, message));
     }
 
-    /// Takes note of declared keys, and refuses one that differs from the known (Dec-47). A hint
-    /// without key says nothing: a known key stays (F-128).
+    /// Takes note of declared keys, and refuses one that differs from that of a table with rows
+    /// (Dec-47), or from another in the same answer. A table that has had no row takes the latest:
+    /// nothing is stored under another. A hint without key says nothing: a known key stays (F-128).
     fn declare_keys(
         &mut self,
         hints: &[(TableName, protocol::TableHint)],
     ) -> Result<(), PlanError> {
+        let mut told: BTreeMap<String, PrimaryKey> = BTreeMap::new();
         for (source, hint) in hints.iter().filter(|(_, hint)| !hint.primary_key.is_empty()) {
             let table = self.table_name(source);
             let naming = self.run.options.naming;
             let declared: BTreeSet<String> =
                 hint.primary_key.iter().map(|column| naming::column_name(column, naming)).collect();
-            let known = match self.leaves.schema.tables.get(&table) {
-                Some(known) => Some(&known.primary_key),
-                None => self.leaves.declared_keys.get(&table),
-            };
             let declared = PrimaryKey::Columns(declared);
-            match known {
-                Some(known) if *known != declared => {
-                    return Err(PlanError::PrimaryKeyChanged {
-                        table,
-                        known: known.to_string(),
-                        declared: declared.to_string(),
-                    });
-                }
-                Some(_) => {}
-                None => {
-                    self.leaves.declared_keys.insert(table, declared);
-                }
+            let held = self.leaves.schema.tables.get(&table);
+            let known = held.map(|held| &held.primary_key).or_else(|| told.get(&table));
+            if let Some(known) = known.filter(|known| **known != declared) {
+                return Err(PlanError::PrimaryKeyChanged {
+                    known: known.to_string(),
+                    declared: declared.to_string(),
+                    table,
+                });
+            }
+            if held.is_none() {
+                told.insert(table, declared);
             }
         }
+        self.leaves.declared_keys.append(&mut told);
         Ok(())
     }
 
@@ -211,26 +210,27 @@ impl<'a> Planner<'a> {
         let name = self.table_name(source);
         let text = self.checked_text(records, &name);
         self.ensure_table(&name, source);
-        let mut table = self.leaves.schema.tables.remove(&name).expect("the table was ensured");
+        let mut table = Arc::clone(&self.leaves.schema.tables[&name]);
         let page = scan(&text, records, &table, self.run, &|_| true);
-        let placed = self.place_upserts(&name, &mut table, &page);
+        self.place_upserts(&name, &mut table, &page)?;
         self.leaves.schema.tables.insert(name, table);
-        placed
+        Ok(())
     }
 
     fn place_upserts(
         &mut self,
         name: &str,
-        table: &mut Table,
+        table: &mut Arc<Table>,
         page: &PageColumns<'_>,
     ) -> Result<(), PlanError> {
         self.refuse_non_finite(name, page)?;
+        let known = table.columns.len();
         let places = self.evolution(name).evolve(table, page);
         if table.columns.len() > COLUMNS_MAX {
             return Err(PlanError::TooManyColumns { table: name.to_owned(), max: COLUMNS_MAX });
         }
         if let PrimaryKey::Columns(keys) = &table.primary_key {
-            for column in &table.columns {
+            for column in &table.columns[known..] {
                 let wanted = naming::column_name(&column.source, self.run.options.naming);
                 if column.name != wanted && keys.contains(&wanted) {
                     return Err(PlanError::AmbiguousPrimaryKey {
@@ -270,18 +270,22 @@ impl<'a> Planner<'a> {
 
     /// The batch of a table; it is made, or grown to what the table has become.
     fn table_batch(&mut self, name: &str, table: &Table) -> &mut TableBatch {
-        let fresh = TableBatch::new(name, table);
-        let batch =
-            self.tables.entry(name.to_owned()).or_insert_with(|| TableBatch::new(name, table));
-        batch.join(fresh);
-        batch
+        match self.tables.entry(name.to_owned()) {
+            Entry::Vacant(vacant) => vacant.insert(TableBatch::new(name, table)),
+            Entry::Occupied(known) => {
+                let batch = known.into_mut();
+                batch.join(TableBatch::new(name, table));
+                batch
+            }
+        }
     }
 
     /// A table unknown so far is created with the key that was declared for it, now or on an earlier
     /// page; without one it is keyless.
     fn ensure_table(&mut self, name: &str, source: &TableName) {
         if let Some(known) = self.leaves.schema.tables.get_mut(name) {
-            if known.sources.insert(source.0.clone()) {
+            if !known.sources.contains(&source.0) {
+                Arc::make_mut(known).sources.insert(source.0.clone());
                 let first = known.sources.iter().find(|known| **known != source.0).cloned();
                 self.warn(
                     "tables_merged",
@@ -302,13 +306,15 @@ impl<'a> Planner<'a> {
             sources: BTreeSet::from([source.0.clone()]),
             primary_key,
             columns: Vec::new(),
-            soft_deletes: self
-                .leaves
-                .chain
-                .as_ref()
-                .is_some_and(|chain| chain.soft_delete.contains(name)),
+            soft_deletes: self.was_named(name),
         };
-        self.leaves.schema.tables.insert(name.to_owned(), table);
+        self.leaves.schema.tables.insert(name.to_owned(), Arc::new(table));
+    }
+
+    /// Whether `softDelete` named the table on an earlier page: the pages of a chain name theirs
+    /// together (Dec-22), for marks as for sweeps, since what was removed cannot be marked any more.
+    fn was_named(&self, table: &str) -> bool {
+        self.leaves.chain.as_ref().is_some_and(|chain| chain.soft_delete.contains(table))
     }
 
     /// The rows' text, where every number is one; `lenient_numbers` makes it so (Dec-62).
@@ -406,7 +412,7 @@ impl<'a> Planner<'a> {
         &mut self,
         source: &TableName,
         records: &Records,
-        soft: &BTreeSet<String>,
+        named: &BTreeSet<String>,
     ) -> Result<(), PlanError> {
         if records.is_empty() {
             return Ok(());
@@ -423,11 +429,13 @@ impl<'a> Planner<'a> {
         let naming = self.run.options.naming;
         // A table that does not exist yet holds no such row, but the keys must be there all the same.
         let exists = known.is_some();
-        let mut table = known.unwrap_or(Table {
-            sources: BTreeSet::new(),
-            primary_key: PrimaryKey::Columns(keys.clone()),
-            columns: Vec::new(),
-            soft_deletes: false,
+        let mut table = known.unwrap_or_else(|| {
+            Arc::new(Table {
+                sources: BTreeSet::new(),
+                primary_key: PrimaryKey::Columns(keys.clone()),
+                columns: Vec::new(),
+                soft_deletes: false,
+            })
         });
         let is_key =
             |source: &str| match table.columns.iter().find(|column| column.source == source) {
@@ -449,9 +457,14 @@ impl<'a> Planner<'a> {
         if !exists {
             return Ok(());
         }
-        let mode =
-            if soft.contains(&name) { DeleteMode::Soft } else { self.run.options.delete_mode };
-        table.soft_deletes |= mode == DeleteMode::Soft;
+        let mode = if named.contains(&name) || self.was_named(&name) {
+            DeleteMode::Soft
+        } else {
+            self.run.options.delete_mode
+        };
+        if mode == DeleteMode::Soft {
+            set_soft_deletes(&mut table);
+        }
         let mut arrays = Vec::with_capacity(keys.len());
         for key in &keys {
             let index = table.columns.iter().position(|column| column.name == *key);
@@ -477,7 +490,7 @@ impl<'a> Planner<'a> {
         } else {
             swept.extend(chain.soft_delete.iter().cloned());
             if chain.mark_missing {
-                let keyed = |table: &Table| matches!(table.primary_key, PrimaryKey::Columns(_));
+                let keyed = |table: &Arc<Table>| matches!(table.primary_key, PrimaryKey::Columns(_));
                 let tables = self.leaves.schema.tables.iter();
                 swept
                     .extend(tables.filter(|(_, table)| keyed(table)).map(|(name, _)| name.clone()));
@@ -485,7 +498,7 @@ impl<'a> Planner<'a> {
         }
         for (name, table) in &mut self.leaves.schema.tables {
             if chain.soft_delete.contains(name) || swept.contains(name) {
-                table.soft_deletes = true;
+                set_soft_deletes(table);
                 if let Some(batch) = self.tables.get_mut(name) {
                     batch.set_soft_deletes();
                 }
@@ -494,6 +507,13 @@ impl<'a> Planner<'a> {
                 self.sweeps.insert(name.clone(), started_at);
             }
         }
+    }
+}
+
+/// A table that has the column stays shared.
+fn set_soft_deletes(table: &mut Arc<Table>) {
+    if !table.soft_deletes {
+        Arc::make_mut(table).soft_deletes = true;
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use protocol::SyncId;
 
@@ -7,9 +8,11 @@ use crate::shape::{Features, Shape};
 use crate::value::ColumnType;
 
 /// Every table of a connection, by its name in the destination.
+///
+/// Each page has a schema of its own, and few pages change one: tables are shared until they grow.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Schema {
-    pub tables: BTreeMap<String, Table>,
+    pub tables: BTreeMap<String, Arc<Table>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -133,7 +136,10 @@ impl Schema {
         );
         let mut changes = Vec::new();
         for (name, table) in &self.tables {
-            table.changes_since(before.tables.get(name), name, &mut changes);
+            let before = before.tables.get(name);
+            if !before.is_some_and(|before| Arc::ptr_eq(before, table)) {
+                table.changes_since(before.map(Arc::as_ref), name, &mut changes);
+            }
         }
         changes
     }

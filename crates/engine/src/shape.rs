@@ -142,6 +142,16 @@ impl Shape {
         }
     }
 
+    /// Whether values can have it, one or several: something was seen, nothing that is not known, and
+    /// no integer beyond 64 bits that a double would hold (Dec-57).
+    pub(crate) fn is_of_values(self) -> bool {
+        let seen = self.features;
+        let known = Feature::ALL.into_iter().map(Features::of).fold(Features(0), Features::union);
+        !seen.is_empty()
+            && seen.minus(known).is_empty()
+            && (!seen.has(Feature::BigInteger) || seen.has(Feature::Inexact))
+    }
+
     /// The narrowest type that holds every value of this shape to the last digit; `None` where only
     /// nulls were seen (F-160).
     pub fn column_type(self) -> Option<ColumnType> {
@@ -233,13 +243,24 @@ mod tests {
         }
     }
 
-    /// Narrow to wide. Among numbers, doubles and decimals follow one another as the digits ask.
+    /// Narrow to wide. A decimal never becomes a double: its digits would be rounded.
     fn rank(column_type: ColumnType) -> u8 {
         match column_type {
-            ColumnType::Json => 3,
-            ColumnType::String => 2,
-            ColumnType::LocalDateTime | ColumnType::Double | ColumnType::Decimal { .. } => 1,
+            ColumnType::Json => 4,
+            ColumnType::String => 3,
+            ColumnType::Decimal { .. } => 2,
+            ColumnType::LocalDateTime | ColumnType::Double => 1,
             _ => 0,
+        }
+    }
+
+    #[test]
+    fn every_shape_that_values_have_is_one_of_values() {
+        for a in shapes() {
+            for b in shapes() {
+                let joined = a.join(b);
+                assert_eq!(joined.is_of_values(), joined.column_type().is_some(), "{joined:?}");
+            }
         }
     }
 

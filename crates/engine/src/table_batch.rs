@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::{ArrayRef, RecordBatch, new_null_array};
 use arrow_schema::{Field, Schema as ArrowSchema, SchemaRef};
@@ -21,8 +21,8 @@ pub struct TableBatch {
     columns: Vec<(String, ColumnType)>,
     /// What was said, in the order in which it was said.
     words: Vec<Word>,
-    /// `None` where every row is new: a table without key (Dec-42).
-    last_word: Option<LastWord>,
+    /// Made of the words when the batch is written, so that joining a page reads no key.
+    last_word: OnceLock<LastWord>,
 }
 
 /// One page's upserts, marks or removals. The index of a word is the chunk's in [`LastWord`].
@@ -48,7 +48,7 @@ impl TableBatch {
             rows_sent: 0,
             columns: columns_of(table),
             words: Vec::new(),
-            last_word: None,
+            last_word: OnceLock::new(),
         }
     }
 
@@ -101,7 +101,7 @@ impl TableBatch {
     fn living(&self, verb: Verb) -> Vec<RecordBatch> {
         let words = self.words.iter().enumerate().filter(|(_, word)| word.verb == verb);
         words
-            .map(|(chunk, word)| match &self.last_word {
+            .map(|(chunk, word)| match self.last_word() {
                 Some(last_word) => last_word.living(chunk, &word.rows),
                 None => word.rows.clone(),
             })
@@ -142,22 +142,32 @@ impl TableBatch {
     }
 
     fn say(&mut self, word: Word) {
-        if self.primary_key != PrimaryKey::BatchIndex {
-            let keys = key_arrays(&word.rows, &self.primary_key);
-            let last_word = self.last_word.get_or_insert_with(|| LastWord::new(&keys));
-            match word.verb {
-                Verb::Upsert => last_word.upserts(&keys),
-                Verb::Delete(mode) => last_word.deletes(&keys, mode),
-            };
-        }
+        self.last_word.take();
         self.words.push(word);
     }
 
-    /// Brings the words so far to a wider table: old values widened, new columns null. Keys are heard
-    /// again, since two of them may be one in the wider type.
+    /// `None` where every row is new: a table without key (Dec-42).
+    fn last_word(&self) -> Option<&LastWord> {
+        if self.primary_key == PrimaryKey::BatchIndex {
+            return None;
+        }
+        Some(self.last_word.get_or_init(|| {
+            let mut last_word = LastWord::new(&self.key_types());
+            for word in &self.words {
+                let keys = key_arrays(&word.rows, &self.primary_key);
+                match word.verb {
+                    Verb::Upsert => last_word.upserts(&keys),
+                    Verb::Delete(mode) => last_word.deletes(&keys, mode),
+                }
+            }
+            last_word
+        }))
+    }
+
+    /// Brings the words so far to a wider table: old values widened, new columns null. Two keys may be
+    /// one in the wider type.
     fn grow(&mut self, columns: Vec<(String, ColumnType)>) {
         let old = std::mem::replace(&mut self.columns, columns);
-        self.last_word = None;
         for word in std::mem::take(&mut self.words) {
             let schema = match word.verb {
                 Verb::Upsert => arrow_schema(&self.columns),

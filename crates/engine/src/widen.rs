@@ -6,7 +6,7 @@ use arrow_array::types::{
     Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
 };
 use arrow_array::{
-    Array, ArrayRef, Decimal128Array, Float64Array, PrimitiveArray, TimestampMicrosecondArray,
+    Array, ArrayRef, Decimal128Array, PrimitiveArray, TimestampMicrosecondArray,
 };
 use protocol::json;
 
@@ -40,11 +40,6 @@ pub fn widen(array: &ArrayRef, from: ColumnType, to: ColumnType) -> ArrayRef {
                 reason = "the shape says that no value is rounded"
             )]
             Arc::new(longs.unary::<_, Float64Type>(|long| long as f64))
-        }
-        (Decimal { scale }, Double) => {
-            let decimals = array.as_primitive::<Decimal128Type>();
-            let double = |value| number::double(&number::decimal_text(value, scale));
-            Arc::new(Float64Array::from_unary(decimals, double))
         }
         (Long, Decimal { scale }) => {
             let longs = array.as_primitive::<Int64Type>();

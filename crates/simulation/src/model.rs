@@ -90,14 +90,14 @@ impl Fold {
             .flatten()
             .map(|table| table.as_str().expect("a name").to_owned())
             .collect();
+        self.named.extend(named.iter().cloned());
         for (table, rows) in members(&page["delete"]) {
             let soft =
-                self.options.delete_mode == DeleteMode::Soft || named.contains(table.as_str());
+                self.options.delete_mode == DeleteMode::Soft || self.named.contains(table.as_str());
             for row in rows.as_array().expect("rows are a list") {
                 self.delete(table, row, soft);
             }
         }
-        self.named.extend(named.iter().cloned());
         let over = page["hasMore"] == Value::Bool(false);
         for (name, table) in &mut self.tables {
             table.soft_deletes |= self.named.contains(name);

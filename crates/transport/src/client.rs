@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use protocol::{Failure, Function, FunctionError, Request, Response, Secrets};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -15,6 +15,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use crate::body::{self, BodyError};
 use crate::failure::reported;
 use crate::redaction::redact_error;
+use crate::route::{Connector, Proxies, Route};
 
 /// A Function at a URL: one POST a call, over a connection that is kept open between calls.
 ///
@@ -27,6 +28,7 @@ pub struct HttpFunction {
     headers: HeaderMap,
     /// The values of headers and query: what must not come back in a message.
     concealed: Secrets,
+    route: Route,
     options: HttpOptions,
     client: OnceLock<HttpClient>,
 }
@@ -42,6 +44,8 @@ pub struct HttpOptions {
     pub setup_test_timeout: Duration,
     /// Reading an answer stops as soon as it is over this (F-054).
     pub response_bytes_max: u64,
+    /// Those of the environment unless others are named.
+    pub proxies: Proxies,
 }
 
 /// Google's 60 minutes and 30 seconds to spare, a setup test in 300 s (Dec-35), 32 MB (Dec-36).
@@ -52,16 +56,13 @@ impl Default for HttpOptions {
             timeout: Duration::from_secs(60 * 60 + 30),
             setup_test_timeout: SETUP_TEST_TIMEOUT,
             response_bytes_max: 32 << 20,
+            proxies: Proxies::of_environment(),
         }
     }
 }
 
 /// Fivetran gives a setup test five minutes (F-028).
 pub const SETUP_TEST_TIMEOUT: Duration = Duration::from_secs(300);
-/// An address that drops packets is not waited for as long as a function that works.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// A call may be silent for an hour: a peer that has gone is noticed by probes, not by the timeout.
-const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(60);
 /// Shorter than the 60 s after which load balancers close idle connections.
 const IDLE_MAX: Duration = Duration::from_secs(50);
 /// What is read of a body that explains an error status: room for a long stack trace.
@@ -69,13 +70,13 @@ const ERROR_BODY_BYTES_MAX: usize = 256 << 10;
 /// What is shown of a body that explains an error status in its own way (Dec-28).
 const EXCERPT_BYTES_MAX: usize = 2048;
 
-type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type HttpClient = Client<HttpsConnector<Connector>, Full<Bytes>>;
 
 impl HttpFunction {
     /// Opens no connection and loads no certificate before the first call.
     ///
     /// # Errors
-    /// [`FunctionError::Refused`] when the URL or a header cannot be used.
+    /// [`FunctionError::Refused`] when the URL, a header or its proxy cannot be used.
     pub fn new(url: &str, options: HttpOptions) -> Result<HttpFunction, FunctionError> {
         let uri = read_url(url)?;
         let headers = read_headers(&options.headers)?;
@@ -86,14 +87,17 @@ impl HttpFunction {
             uri.path()
         );
         let concealed = concealed(&uri, &options.headers);
-        Ok(HttpFunction { uri, place, headers, concealed, options, client: OnceLock::new() })
+        let route = Route::to(&uri, &options.proxies)?;
+        let client = OnceLock::new();
+        Ok(HttpFunction { uri, place, headers, concealed, route, options, client })
     }
 
     async fn exchange(&self, request: &Request) -> Result<Response, FunctionError> {
-        let client = self.client.get_or_init(|| connect_lazily(&self.uri));
+        let client = self.client.get_or_init(|| connect_lazily(&self.uri, &self.route));
         let answer = client.request(self.http_request(request)).await.map_err(|error| {
             let what = if error.is_connect() { "no connection to" } else { "no answer from" };
-            FunctionError::transport(format!("{what} {}: {}", self.place, body::innermost(&error)))
+            let (place, way) = (&self.place, self.route.describe());
+            FunctionError::transport(format!("{what} {place}{way}: {}", body::innermost(&error)))
         })?;
         let (head, body) = answer.into_parts();
         if !head.status.is_success() {
@@ -124,6 +128,9 @@ impl HttpFunction {
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         headers.insert(header::USER_AGENT, user_agent(&request.agent));
+        if let Some(authorization) = self.route.authorization() {
+            headers.insert(header::PROXY_AUTHORIZATION, authorization.clone());
+        }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
@@ -230,18 +237,13 @@ fn concealed(uri: &Uri, headers: &[(String, String)]) -> Secrets {
     concealed
 }
 
-fn connect_lazily(uri: &Uri) -> HttpClient {
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    connector.set_keepalive(Some(KEEP_ALIVE_AFTER));
+fn connect_lazily(uri: &Uri, route: &Route) -> HttpClient {
     let secure = uri.scheme_str() == Some("https");
     let connector = HttpsConnectorBuilder::new()
         .with_tls_config(tls(secure))
         .https_or_http()
         .enable_http1()
-        .wrap_connector(connector);
+        .wrap_connector(Connector::new(route.clone()));
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_MAX)

@@ -41,6 +41,7 @@ mod log;
 mod output;
 mod process;
 mod redaction;
+mod route;
 
 pub use ahead::Spawned;
 pub use cancel::Cancellable;
@@ -49,4 +50,5 @@ pub use command::{CommandFunction, CommandOptions};
 pub use handler::{HandlerFunction, HandlerOptions, LAMBDA_PAYLOAD_BYTES_MAX};
 pub use http_server::HttpServer;
 pub use log::{Log, LogLine, LogSource, no_log};
+pub use route::Proxies;
 pub use retry::{Chance, Retrying, Sleep};

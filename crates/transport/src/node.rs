@@ -93,7 +93,9 @@ async fn install(prefix: &Path, log: &Log) -> Result<(), FunctionError> {
     std::fs::write(prefix.join("package.json"), project.to_string())
         .map_err(|error| failed(error.to_string()))?;
     let mut command = Command::new("npm");
-    command.args(["install", "--no-audit", "--no-fund", "--prefix"]);
+    // What its compiler prints is hundreds of lines that only matter when it fails, and npm shows them then.
+    command.args(["install", "--no-audit", "--no-fund", "--no-progress", "--loglevel", "error"]);
+    command.args(["--foreground-scripts=false", "--prefix"]);
     command.arg(prefix).current_dir(prefix);
     cache::install(command, "npm install", INSTALL_TIMEOUT, log).await.map_err(failed)
 }

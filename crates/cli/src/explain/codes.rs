@@ -114,6 +114,11 @@ pub(crate) const ALL: &[Explanation] = &[
         "Write a whole URL that begins with http:// or https://.",
     ),
     config(
+        "invalid_proxy",
+        "The proxy that the environment names for the `url` cannot be used: it is not spoken to in plain HTTP.",
+        "Name an http:// proxy in HTTPS_PROXY or HTTP_PROXY, or the function's host in NO_PROXY.",
+    ),
+    config(
         "missing_runtime",
         "Python or Node, or AWS's runtime client for it, is not there.",
         "Install what the message names.",

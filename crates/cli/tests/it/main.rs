@@ -19,6 +19,7 @@ mod paging;
 mod preview;
 mod requests;
 mod setup_test;
+#[cfg(target_os = "linux")]
 mod startup;
 mod state;
 mod tables;

@@ -376,6 +376,25 @@ fn f_127_f_128_keys_stay() {
             + 1
         "#]],
     );
+    // Before the first row the latest key counts, but one answer says one thing.
+    check(
+        &[
+            r#"{"state":{},"schema":{"t":{"primary_key":["id"]}},"hasMore":true}"#,
+            &rows(r#"[{"id":1,"code":2}]"#, r#""code""#),
+        ],
+        expect![[r#"
+            t (code): id long, code long
+            + 1 | 2
+        "#]],
+    );
+    check(
+        &[
+            r#"{"state":{},"schema":{"t":{"primary_key":["id"]},"T":{"primary_key":["code"]}},"hasMore":true}"#,
+        ],
+        expect![[r#"
+            primary_key_changed: table t: its primary key is (id), and the function now declares (code)
+        "#]],
+    );
 }
 
 #[test]

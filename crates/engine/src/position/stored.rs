@@ -1,6 +1,7 @@
 //! The written form of a position: a file format, versioned, the same in every destination.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use protocol::{State, SyncId};
 use serde::{Deserialize, Serialize};
@@ -124,7 +125,11 @@ impl Position {
             return Err(StoredPositionError::Newer { found: version });
         }
         let stored: StoredPosition = serde_json::from_str(stored).map_err(damaged)?;
-        let tables = stored.tables.into_iter();
+        let tables = stored.tables.into_iter().map(|(name, table)| {
+            let table = table.table().map_err(|why| format!("table {name:.80}: {why}"))?;
+            Ok((name, Arc::new(table)))
+        });
+        let tables = tables.collect::<Result<_, _>>().map_err(StoredPositionError::Damaged)?;
         let chain = stored.chain.map(|chain| Chain {
             started_at: chain.started_at,
             soft_delete: chain.soft_delete,
@@ -132,7 +137,7 @@ impl Position {
         });
         Ok(Position {
             state,
-            schema: Schema { tables: tables.map(|(name, table)| (name, table.table())).collect() },
+            schema: Schema { tables },
             ordinal,
             committed_by,
             chain,
@@ -183,18 +188,56 @@ impl StoredTable {
         }
     }
 
-    fn table(self) -> Table {
-        let columns = self.columns.into_iter().map(|column| Column {
-            name: column.name,
-            source: column.source,
-            shape: column.shape,
-            evidence: column.evidence,
-        });
-        Table {
+    fn table(self) -> Result<Table, String> {
+        let columns = self.columns.into_iter().map(StoredColumn::column);
+        Ok(Table {
             sources: self.sources,
             primary_key: self.primary_key.key(),
-            columns: columns.collect(),
+            columns: columns.collect::<Result<_, _>>()?,
             soft_deletes: self.soft_deletes,
+        })
+    }
+}
+
+impl StoredColumn {
+    /// A column is there because a value was; one of another shape has no type (F-160).
+    fn column(self) -> Result<Column, String> {
+        let StoredColumn { name, source, shape, evidence } = self;
+        if !shape.is_of_values() {
+            return Err(format!("no values have the shape of column {name:.80}"));
+        }
+        Ok(Column { name, source, shape, evidence })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(seen: u16) -> Result<Position, StoredPositionError> {
+        let column =
+            format!(r#"{{"name":"c","source":"c","shape":{{"seen":{seen}}},"evidence":[]}}"#);
+        let stored = format!(
+            r#"{{"version":1,"tables":{{"t":{{"sources":["t"],"primary_key":"batch_index","columns":[{column}]}}}}}}"#
+        );
+        Position::from_stored(State::default(), 1, SyncId::default(), &stored)
+    }
+
+    #[test]
+    fn f_160_a_stored_column_without_a_value_ever_is_refused() {
+        let refused = |why: &str| Err(StoredPositionError::Damaged(format!("table t: {why}")));
+        let no_values = refused("no values have the shape of column c");
+        assert_eq!(read(0), no_values, "nothing seen");
+        assert_eq!(read(1 << 15), no_values, "a feature that is not known");
+        assert_eq!(read(1 << 2), no_values, "an integer beyond 64 bits that is a double");
+        for seen in [1, 1 << 1, 1 << 2 | 1 << 4, 1 << 8 | 1 << 9] {
+            let position = read(seen).expect("values have this shape");
+            assert_eq!(read(seen), Position::from_stored(
+                position.state.clone(),
+                position.ordinal,
+                position.committed_by.clone(),
+                &position.stored(),
+            ));
         }
     }
 }

@@ -234,3 +234,36 @@ async fn tools_that_the_node_client_is_compiled_with_are_asked_for_by_name() {
     expect![[r#"Refused { code: "missing_runtime", message: "AWS's runtime client for Node has to be compiled once, and these are not on the PATH: cmake, autoconf, automake, libtoolize, g++", hint: "install them (Debian and Ubuntu: apt install npm cmake autoconf automake libtool g++ make)" }"#]]
         .assert_eq(&format!("{:?}", function.call(&request()).await.expect_err("a refusal")));
 }
+
+#[tokio::test]
+async fn the_node_client_is_installed_without_a_word_unless_that_fails() {
+    const TOOLS: [&str; 7] =
+        ["node", "cmake", "autoconf", "automake", "libtoolize", "g++", "make"];
+    let npm = "#!/bin/sh\nfor word; do case $word in -*) echo $word;; esac; done\nexit 1\n";
+    let tools = TOOLS.map(|tool| format!("bin/{tool}"));
+    let mut files: Vec<(&str, &str)> = tools.iter().map(|tool| (tool.as_str(), "")).collect();
+    files.push(("bin/npm", npm));
+    let place = folder(&files);
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(place.path().join("bin/npm"), executable).expect("it is ours");
+    let test = "environment::the_node_client_is_installed_without_a_word_unless_that_fails";
+    let path = place.path().join("bin");
+    if !alone(test, &[("PATH", path.to_str().expect("a plain path"))]) {
+        return;
+    }
+    let folder = folder(&[("index.js", "")]);
+    let options = HandlerOptions {
+        folder: folder.path().to_owned(),
+        cache_folder: Some(folder.path().join("cache")),
+        ..HandlerOptions::default()
+    };
+    let function = HandlerFunction::new("index.handler", options).expect("the handler");
+    expect![[r#"
+        function cannot be called: aws-lambda-ric@3.3.0 could not be installed: npm install exited with code 1; it last printed:
+          --no-audit
+          --no-fund
+          --no-progress
+          --loglevel
+          --foreground-scripts=false
+          --prefix"#]].assert_eq(&function.call(&request()).await.expect_err("a refusal").to_string());
+}

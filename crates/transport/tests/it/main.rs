@@ -8,6 +8,7 @@ mod google;
 mod handler;
 mod http_server;
 mod node_handler;
+mod proxy;
 mod retry;
 mod tls;
 mod world;

@@ -17,8 +17,8 @@ use crate::fake::http;
 use crate::world::{alone, folder};
 use crate::{PAGE, outcome, request};
 
-/// An https server for `localhost`; the certificate of who signed for it goes to `authority`.
-async fn serve(authority: &Path) -> String {
+/// The port of an https server for `name`; the certificate of who signed for it goes to `authority`.
+pub(crate) async fn serve(authority: &Path, name: &str) -> u16 {
     let mut params = CertificateParams::new([]).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().expect("a key");
@@ -26,7 +26,7 @@ async fn serve(authority: &Path) -> String {
     std::fs::write(authority, issuer.pem()).expect("a file");
 
     let key = KeyPair::generate().expect("a key");
-    let params = CertificateParams::new(["localhost".into()]).expect("a name");
+    let params = CertificateParams::new([name.into()]).expect("a name");
     let certificate = params.signed_by(&key, &issuer).expect("a certificate");
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
@@ -51,7 +51,11 @@ async fn serve(authority: &Path) -> String {
             connection.write_all(&http("200 OK", &[], PAGE)).await.expect("the client reads");
         }
     });
-    format!("https://localhost:{port}/")
+    port
+}
+
+async fn serve_localhost(authority: &Path) -> String {
+    format!("https://localhost:{}/", serve(authority, "localhost").await)
 }
 
 async fn call(url: &str) -> String {
@@ -71,7 +75,7 @@ async fn a_certificate_that_the_machine_trusts_is_enough() {
         return;
     }
     let authority = std::env::var("SSL_CERT_FILE").expect("it was set");
-    let url = serve(Path::new(&authority)).await;
+    let url = serve_localhost(Path::new(&authority)).await;
     expect![[
         r#"{"state":{"n":1},"insert":{"t":[{"a":1}]},"delete":{},"schema":{},"hasMore":false}"#
     ]]
@@ -81,7 +85,7 @@ async fn a_certificate_that_the_machine_trusts_is_enough() {
 #[tokio::test]
 async fn a_certificate_that_nobody_vouches_for_is_not() {
     let place = folder(&[]);
-    let url = serve(&place.path().join("authority.pem")).await;
+    let url = serve_localhost(&place.path().join("authority.pem")).await;
     expect!["transport: function unavailable: no connection to URL: invalid peer certificate: UnknownIssuer"].assert_eq(&call(&url).await);
     let other_name = url.replace("localhost", "127.0.0.1");
     assert!(call(&other_name).await.contains("no connection to URL"), "another name");
