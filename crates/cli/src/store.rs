@@ -141,7 +141,7 @@ pub(crate) fn connections(database: &Path) -> Result<Vec<Stored>, Failure> {
         namespace: "main".to_owned(),
     };
     let connections = look(&any)?.connections()?;
-    let stored = |found: destination_duckdb::StoredConnection| Stored {
+    let stored = |found: engine::StoredConnection| Stored {
         database: database.to_owned(),
         connection: found.name,
         namespace: found.namespace,

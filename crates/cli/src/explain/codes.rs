@@ -407,6 +407,11 @@ pub(crate) const ALL: &[Explanation] = &[
         "Let the function send null.",
     ),
     warning(
+        "nul_removed",
+        "A text holds U+0000, which Postgres cannot hold; the character was removed (Dec-62).",
+        "Let the function send the text without it. Inside objects and arrays it stays as it is.",
+    ),
+    warning(
         "output_lost",
         "Standard output could not be written, for example because a disk is full.",
         "What a sync has landed is not touched by it; ask again with `hasmore tables` or `hasmore state`.",
