@@ -142,6 +142,16 @@ impl Postgres {
         }
     }
 
+    async fn look(&mut self) -> Result<Option<Position>, DestinationError> {
+        if self.session.is_doubtful() {
+            let stored = self.settled().await?;
+            self.session.trust();
+            return Ok(stored);
+        }
+        self.session.client().await?;
+        self.stored(Positions { client: self.session.connected() }).await
+    }
+
     /// The position, once a commit of ours that may still be under way in the server has ended.
     async fn settled(&mut self) -> Result<Option<Position>, DestinationError> {
         let client = self.session.take().await?;
@@ -157,16 +167,12 @@ impl Postgres {
 
 impl Destination for Postgres {
     async fn position(&mut self) -> Result<Position, DestinationError> {
-        let stored = if self.session.is_doubtful() {
-            let stored = self.settled().await?;
-            self.session.trust();
-            stored
-        } else {
-            self.session.client().await?;
-            let client = self.session.connected();
-            self.stored(Positions { client }).await?
+        let stored = match self.look().await {
+            // A look can be repeated, and the connection is made again.
+            Err(DestinationError::Unavailable(_)) => self.look().await,
+            stored => stored,
         };
-        Ok(stored.unwrap_or_default())
+        Ok(stored?.unwrap_or_default())
     }
 
     async fn commit(&mut self, batch: &Batch) -> Result<Landed, DestinationError> {

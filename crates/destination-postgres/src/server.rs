@@ -93,6 +93,11 @@ impl Server {
         &self.shown
     }
 
+    /// What must not appear in a log.
+    pub fn password(&self) -> Option<String> {
+        self.config.get_password().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.config
     }
