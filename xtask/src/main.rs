@@ -5,6 +5,7 @@ mod cargo;
 mod duckdb;
 mod node;
 mod phases;
+mod postgres;
 mod program;
 mod python;
 mod verbs;

@@ -5,6 +5,7 @@ use crate::cargo::Cargo;
 use crate::duckdb::DuckDb;
 use crate::node::{self, NodeTier};
 use crate::phases::Phases;
+use crate::postgres::{self, Postgres};
 use crate::program;
 use crate::python;
 use std::env;
@@ -108,12 +109,15 @@ fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<&'static str, Str
     })?;
     let node = phases.phase("node runtime client tier", node::set_up, NodeTier::describe)?;
 
+    let postgres = phases.phase("postgres", postgres::set_up, Postgres::describe)?;
+
     let mut environment = vec![("HASMORE_TEST_VENV", python)];
     let mut verdict = "all tests passed, without the node runtime client tier";
     if let NodeTier::Ready(folder) = node {
         environment.push(("HASMORE_TEST_NODE_RIC", folder));
         verdict = "all tests passed";
     }
+    environment.push((postgres_cluster::VARIABLE, postgres.url().into()));
     phases.step("tests", || run_tests(&cargo, &environment, rest))?;
     // Words that choose tests mean tests of code, not of documentation.
     if !rest.is_empty() {

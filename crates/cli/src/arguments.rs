@@ -8,7 +8,7 @@ use crate::config::{
     CommandConfig, DeleteMode, Keyless, Naming, Size, SoftDeleteTiming, Span, StringInference,
 };
 
-/// Calls a function, page by page, and lands its rows in DuckDB, every page exactly once.
+/// Calls a function, page by page, and lands its rows in DuckDB or Postgres, every page exactly once.
 #[derive(Debug, Parser)]
 #[command(
     name = "hasmore",
@@ -214,14 +214,14 @@ pub(crate) struct ExplainArguments {
     pub(crate) code: String,
 }
 
-/// What has landed for a connection: named in the configuration file, or found in a DuckDB file.
+/// What has landed for a connection: named in the configuration file, or found in a destination.
 #[derive(Debug, Args)]
 pub(crate) struct StoredConnection {
     /// A connection; it may be left out where there is only one
     #[arg(value_name = "CONNECTION")]
     pub(crate) connection: Option<String>,
-    /// Look in this DuckDB file, without a configuration file
-    #[arg(long, value_name = "FILE")]
+    /// Look in this DuckDB file or postgres:// address, without a configuration file
+    #[arg(long, value_name = "DESTINATION")]
     pub(crate) to: Option<PathBuf>,
 }
 
@@ -238,8 +238,8 @@ pub(crate) struct GivenConnection {
     /// A program that reads the request on standard input and writes the response
     #[arg(long, value_name = "LINE", group = "function")]
     pub(crate) command: Option<CommandConfig>,
-    /// The DuckDB file where rows land
-    #[arg(long, value_name = "FILE", requires = "function")]
+    /// Where rows land: a DuckDB file, or postgres://USER@HOST/DATABASE
+    #[arg(long, value_name = "DESTINATION", requires = "function")]
     pub(crate) to: Option<PathBuf>,
     /// The connection's name; by default that of the handler, the host or the program
     #[arg(long, value_name = "NAME", requires = "function")]

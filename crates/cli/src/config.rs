@@ -24,7 +24,7 @@ pub(crate) struct Config {
     pub(crate) content: ConfigFile,
 }
 
-/// Connections by name: each is a function and the DuckDB file where its rows land.
+/// Connections by name: each is a function and the destination where its rows land.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "hasmore.yaml")]
@@ -40,8 +40,13 @@ pub(crate) struct ConfigFile {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DestinationConfig {
-    /// A DuckDB file, relative to this file; it is made by the first sync.
-    #[schemars(example = "warehouse.duckdb")]
+    /// A DuckDB file, relative to this file, which is made by the first sync; or a Postgres database:
+    /// `postgres://USER@HOST/DATABASE`. `${NAME}` stands for an environment variable.
+    #[schemars(
+        example = "warehouse.duckdb",
+        example = "postgres://loader@db.example.com/warehouse",
+        example = "${DATABASE_URL}"
+    )]
     pub(crate) to: PathBuf,
 }
 

@@ -13,6 +13,7 @@ use crate::config::{
     SoftDeleteTiming, StringInference, nearest,
 };
 use crate::failure::Failure;
+use crate::location::{Location, has_inline_password, whole};
 use crate::reference;
 
 /// Everything a command needs to know about a connection. `Debug` prints its name only.
@@ -21,8 +22,8 @@ pub(crate) struct Connection {
     pub(crate) name: String,
     pub(crate) namespace: String,
     pub(crate) function: FunctionSource,
-    /// The DuckDB file; a preview needs none.
-    pub(crate) destination: Option<PathBuf>,
+    /// Where rows land; a preview needs none.
+    pub(crate) destination: Option<Location>,
     /// The memory that DuckDB may use.
     pub(crate) memory_bytes_max: Option<u64>,
     pub(crate) agent: String,
@@ -143,13 +144,12 @@ impl Connection {
         let mut resolver = Resolver { folder, concealed: Secrets::default() };
         let namespace = config.namespace.clone().unwrap_or_else(|| reference::namespace_of(name));
         let function = resolver.function(config).map_err(|failure| failure.of(name))?;
-        let (secrets, warnings) = resolver.secrets(config).map_err(|failure| failure.of(name))?;
-        let destination = config.destination.as_ref().map(|to| to.to.as_path()).or(destination);
-        if destination.is_some_and(|to| to.to_string_lossy().contains("://")) {
-            return Err(
-                Failure::new("unknown_destination", "the destination is not a file").of(name)
-            );
-        }
+        let (secrets, mut warnings) =
+            resolver.secrets(config).map_err(|failure| failure.of(name))?;
+        let to = config.destination.as_ref().map(|to| to.to.as_path()).or(destination);
+        let destination = to.map(|to| resolver.location(to, &mut warnings)).transpose();
+        let destination = destination.map_err(|failure| failure.of(name))?;
+        let nul_characters = destination.as_ref().map(Location::nul_characters).unwrap_or_default();
         let agent =
             config.options.agent.clone().unwrap_or_else(|| {
                 format!("hasmore/{}/{name}/{namespace}", env!("CARGO_PKG_VERSION"))
@@ -158,13 +158,13 @@ impl Connection {
         Ok(Connection {
             name: name.to_owned(),
             function,
-            destination: destination.map(|path| whole(folder, path)),
+            destination,
             memory_bytes_max: limits.memory.map(|size| size.0),
             agent,
             secrets,
             concealed: resolver.concealed,
             custom_payload: config.custom_payload.clone(),
-            options: options(&config.options),
+            options: engine::Options { nul_characters, ..options(&config.options) },
             limits: engine_limits(limits),
             response_bytes_max: limits.response_bytes.map(|size| size.0),
             call_timeout: limits.call_timeout.map(|span| span.0),
@@ -173,9 +173,9 @@ impl Connection {
         })
     }
 
-    /// The DuckDB file, for commands that cannot do without.
-    pub(crate) fn destination(&self) -> Result<&Path, Failure> {
-        self.destination.as_deref().ok_or_else(|| {
+    /// Where rows land, for commands that cannot do without.
+    pub(crate) fn destination(&self) -> Result<&Location, Failure> {
+        self.destination.as_ref().ok_or_else(|| {
             Failure::new(
                 "no_destination",
                 format!("connection {:.60} has no destination", self.name),
@@ -187,11 +187,6 @@ impl Connection {
     pub(crate) fn redact(&self, text: &str) -> String {
         self.concealed.redact(&self.secrets.redact(text))
     }
-}
-
-/// Paths in a file begin in the file's folder, without a `./` before them.
-pub(crate) fn whole(folder: &Path, path: &Path) -> PathBuf {
-    if folder == Path::new(".") { path.to_owned() } else { folder.join(path) }
 }
 
 /// A bare name is looked for in `PATH`, not in a folder.
@@ -236,6 +231,26 @@ impl Resolver<'_> {
             Ok((name.clone(), self.one(&format!("{what} {name:.60}"), text)?))
         };
         texts.iter().map(one).collect()
+    }
+
+    /// Where rows land. Whatever its variables hold is concealed: it may be a password.
+    fn location(&mut self, to: &Path, warnings: &mut Vec<Warning>) -> Result<Location, Failure> {
+        for name in to.to_str().map(reference::variables).unwrap_or_default() {
+            if let Some(value) = variable(&name) {
+                self.concealed.insert(name, &value);
+            }
+        }
+        let location = Location::resolve(to, self.folder, &variable)?;
+        if let Location::Postgres(server) = &location
+            && let Some(password) = server.password()
+        {
+            self.concealed.insert("the destination's password", &password);
+        }
+        if has_inline_password(to) {
+            let message = "the password of the destination stands in its address; better a ${NAME}, PGPASSWORD or ~/.pgpass";
+            warnings.push(Warning::new("inline_secret", message));
+        }
+        Ok(location)
     }
 
     /// A text that may refer to environment variables, whose values are then concealed in logs.
@@ -321,6 +336,7 @@ fn options(config: &OptionsConfig) -> engine::Options {
             Some(SoftDeleteTiming::OnResponse) => engine::SoftDeleteTiming::OnResponse,
         },
         lenient_numbers: config.lenient_numbers,
+        nul_characters: engine::NulCharacters::default(),
     }
 }
 
@@ -362,7 +378,8 @@ mod tests {
     #[test]
     fn paths_begin_in_the_folder_of_the_file() {
         let connection = resolve("").expect("a connection");
-        assert_eq!(connection.destination, Some(PathBuf::from("folder/a.duckdb")));
+        let destination = connection.destination.map(|location| location.to_string());
+        assert_eq!(destination.as_deref(), Some("folder/a.duckdb"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! `hasmore`: calls a function, page by page, and lands its rows in DuckDB, every page exactly once.
+//! `hasmore`: calls a function, page by page, and lands its rows in DuckDB or Postgres, every page exactly once.
 //!
 //! This crate wires and decides nothing: what a sync is stands in `engine`, how functions are reached in
-//! `transport`, how rows land in `destination-duckdb`. Each command has a file in `commands`.
+//! `transport`, how rows land in `destination-duckdb`
+//! and `destination-postgres`. Each command has a file in `commands`.
 
 // What was asked for.
 mod arguments;
@@ -14,6 +15,7 @@ mod reference;
 mod commands;
 mod function;
 mod interrupt;
+mod location;
 mod lock;
 mod store;
 

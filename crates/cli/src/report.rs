@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::grid::{self, Grid};
+use crate::location::Location;
 use crate::paint::Paint;
 use crate::words;
 
 /// For a person.
 pub(crate) fn text(
     connection: &Connection,
-    database: &Path,
+    location: &Location,
     summary: &Summary,
     paint: Paint,
 ) -> String {
@@ -35,7 +36,7 @@ pub(crate) fn text(
         lines.push(paint.yellow(&format!("  {count}")));
     }
     if let Some(table) = summary.tables.keys().next() {
-        let line = duckdb_line(database, &connection.namespace, table);
+        let line = line_to_paste(location, &connection.namespace, table);
         lines.push(format!("  {}", paint.cyan(&line)));
     }
     lines.join("\n")
@@ -68,7 +69,7 @@ pub(crate) fn json(
     json!({
         "connection": connection.name,
         "namespace": connection.namespace,
-        "destination": connection.destination,
+        "destination": connection.destination.as_ref().map(ToString::to_string),
         "sync_id": sync_id,
         "status": status,
         "outcome": outcome,
@@ -196,13 +197,27 @@ fn change_json(change: &SchemaChange) -> Value {
 }
 
 /// A line to paste into a shell.
+fn line_to_paste(location: &Location, namespace: &str, table: &str) -> String {
+    match location {
+        Location::File(file) => duckdb_line(file, namespace, table),
+        Location::Postgres(server) => psql_line(server.shown(), namespace, table),
+    }
+}
+
 pub(crate) fn duckdb_line(database: &Path, namespace: &str, table: &str) -> String {
     let path = database.to_string_lossy();
     let query = format!("FROM {} LIMIT 10", table_name(database, namespace, table));
-    let quoted = |text: &str| {
-        shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
-    };
     format!("duckdb {} {}", quoted(&path), quoted(&query))
+}
+
+fn psql_line(url: &str, namespace: &str, table: &str) -> String {
+    let query = format!("TABLE {}.{} LIMIT 10", identifier(namespace), identifier(table));
+    format!("psql {} -c {}", quoted(url), quoted(&query))
+}
+
+/// As one word of a shell.
+fn quoted(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
 }
 
 /// DuckDB names the file's catalog after the file; where the namespace has the same name, only the
@@ -251,6 +266,10 @@ mod tests {
             "shop",
             "order",
             "duckdb 'my data.duckdb' 'FROM shop.\"order\" LIMIT 10'",
+        );
+        assert_eq!(
+            psql_line("postgres://ada@db/shop", "shop", "order"),
+            "psql postgres://ada@db/shop -c 'TABLE shop.\"order\" LIMIT 10'"
         );
         check("a.duckdb", "shop", "it's", "duckdb a.duckdb \"FROM shop.\\\"it's\\\" LIMIT 10\"");
     }

@@ -1,71 +1,147 @@
-//! DuckDB files: opened for a sync, or looked into.
+//! What has landed, opened for a sync, or looked into.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use destination_duckdb::{DuckDb, DuckDbOptions};
-use engine::{Destination, DestinationError, Position};
+use destination_postgres::Postgres;
+use engine::{Batch, Destination, DestinationError, HistoryEntry, Landed, Position};
 
 use crate::arguments::{GlobalArguments, StoredConnection};
 use crate::config::Config;
 use crate::connection::{self, Connection};
 use crate::failure::Failure;
+use crate::location::Location;
 use crate::lock;
 use crate::reference;
 
-/// A connection as it lies in a file: what is needed to look at it, without its function and secrets.
+/// A connection as it lies in a destination: what is needed to look at it, without its function and
+/// secrets.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
-    pub(crate) database: PathBuf,
+    pub(crate) location: Location,
     pub(crate) connection: String,
     pub(crate) namespace: String,
 }
 
-/// The destination of a connection, for a sync; the file is made when it is not there.
-pub(crate) fn open(connection: &Connection) -> Result<DuckDb, Failure> {
-    let database = connection.destination()?;
+/// The destination of one connection, of either kind.
+pub(crate) enum Store {
+    DuckDb(Box<DuckDb>),
+    Postgres(Box<Postgres>),
+}
+
+impl Destination for Store {
+    async fn position(&mut self) -> Result<Position, DestinationError> {
+        match self {
+            Store::DuckDb(duckdb) => duckdb.position().await,
+            Store::Postgres(postgres) => postgres.position().await,
+        }
+    }
+
+    async fn commit(&mut self, batch: &Batch) -> Result<Landed, DestinationError> {
+        match self {
+            Store::DuckDb(duckdb) => duckdb.commit(batch).await,
+            Store::Postgres(postgres) => postgres.commit(batch).await,
+        }
+    }
+}
+
+impl Store {
+    /// The connection's commits, the newest first.
+    pub(crate) async fn history(&mut self) -> Result<Vec<HistoryEntry>, DestinationError> {
+        match self {
+            Store::DuckDb(duckdb) => duckdb.history(),
+            Store::Postgres(postgres) => postgres.history().await,
+        }
+    }
+
+    /// The rows of one of the connection's tables, those marked as deleted too.
+    pub(crate) async fn row_count(&mut self, table: &str) -> Result<u64, DestinationError> {
+        match self {
+            Store::DuckDb(duckdb) => duckdb.row_count(table),
+            Store::Postgres(postgres) => postgres.row_count(table).await,
+        }
+    }
+
+    async fn connections(&mut self) -> Result<Vec<engine::StoredConnection>, DestinationError> {
+        match self {
+            Store::DuckDb(duckdb) => duckdb.connections(),
+            Store::Postgres(postgres) => postgres.connections().await,
+        }
+    }
+}
+
+/// The destination of a connection, for a sync; a file is made when it is not there.
+pub(crate) async fn open(connection: &Connection) -> Result<Store, Failure> {
+    let stored = Stored {
+        location: connection.destination()?.clone(),
+        connection: connection.name.clone(),
+        namespace: connection.namespace.clone(),
+    };
     let mut options = DuckDbOptions::default();
     if let Some(bytes) = connection.memory_bytes_max {
         options.memory_max_bytes = bytes;
     }
-    DuckDb::open(database, &connection.name, &connection.namespace, &options)
-        .map_err(|error| explained(error, database))
+    let open_file =
+        |file: &Path| DuckDb::open(file, &connection.name, &connection.namespace, &options);
+    open_with(&stored, open_file).await
 }
 
 /// Where the next call would go on from; the beginning, if nothing has landed.
 pub(crate) async fn position_if_any(connection: &Connection) -> Result<Position, Failure> {
-    let Some(database) = connection.destination.as_deref().filter(|path| path.exists()) else {
+    let is_there = |location: &&Location| location.file().is_none_or(Path::exists);
+    let Some(location) = connection.destination.as_ref().filter(is_there) else {
         return Ok(Position::default());
     };
     let stored = Stored {
-        database: database.to_owned(),
+        location: location.clone(),
         connection: connection.name.clone(),
         namespace: connection.namespace.clone(),
     };
-    Ok(look(&stored)?.position().await?)
+    Ok(look(&stored).await?.position().await?)
 }
 
 /// To look at what has landed.
-pub(crate) fn look(stored: &Stored) -> Result<DuckDb, Failure> {
-    let Stored { database, connection, namespace } = stored;
-    must_exist(database)?;
-    DuckDb::open_read_only(database, connection, namespace, &DuckDbOptions::default())
-        .map_err(|error| explained(error, database))
+pub(crate) async fn look(stored: &Stored) -> Result<Store, Failure> {
+    must_exist(&stored.location)?;
+    let open_file = |file: &Path| {
+        let (connection, namespace) = (&stored.connection, &stored.namespace);
+        DuckDb::open_read_only(file, connection, namespace, &DuckDbOptions::default())
+    };
+    open_with(stored, open_file).await
 }
 
 /// To change the state of what has landed.
-pub(crate) fn open_to_change(stored: &Stored) -> Result<DuckDb, Failure> {
-    let Stored { database, connection, namespace } = stored;
-    must_exist(database)?;
-    DuckDb::open(database, connection, namespace, &DuckDbOptions::default())
-        .map_err(|error| explained(error, database))
+pub(crate) async fn open_to_change(stored: &Stored) -> Result<Store, Failure> {
+    must_exist(&stored.location)?;
+    let open_file = |file: &Path| {
+        let (connection, namespace) = (&stored.connection, &stored.namespace);
+        DuckDb::open(file, connection, namespace, &DuckDbOptions::default())
+    };
+    open_with(stored, open_file).await
+}
+
+async fn open_with(
+    stored: &Stored,
+    open_file: impl Fn(&Path) -> Result<DuckDb, DestinationError>,
+) -> Result<Store, Failure> {
+    match &stored.location {
+        Location::File(file) => match open_file(file) {
+            Ok(duckdb) => Ok(Store::DuckDb(Box::new(duckdb))),
+            Err(error) => Err(explained(error, file)),
+        },
+        Location::Postgres(server) => {
+            let opened = Postgres::open(server, &stored.connection, &stored.namespace).await;
+            Ok(Store::Postgres(Box::new(opened?)))
+        }
+    }
 }
 
 /// The one connection that a command is about.
-pub(crate) fn one(
+pub(crate) async fn one(
     global: &GlobalArguments,
     arguments: &StoredConnection,
 ) -> Result<Stored, Failure> {
-    let mut found = all(global, arguments)?;
+    let mut found = all(global, arguments).await?;
     match (found.len(), found.pop()) {
         (1, Some(stored)) => Ok(stored),
         (_, None) => Err(Failure::new("no_connection", "there is no connection to look at")),
@@ -78,14 +154,17 @@ pub(crate) fn one(
     }
 }
 
-/// The connections that a command is about: the one named, or all of the file.
-pub(crate) fn all(
+/// The connections that a command is about: the one named, or all of the destination.
+pub(crate) async fn all(
     global: &GlobalArguments,
     arguments: &StoredConnection,
 ) -> Result<Vec<Stored>, Failure> {
     let name = arguments.connection.as_deref();
     match &arguments.to {
-        Some(database) => in_database(database, name),
+        Some(to) => {
+            let variable = |name: &str| std::env::var(name).ok();
+            in_destination(&Location::resolve(to, Path::new("."), &variable)?, name).await
+        }
         None => in_config(&Config::load(&global.config)?, name),
     }
 }
@@ -102,23 +181,25 @@ fn in_config(config: &Config, name: Option<&str>) -> Result<Vec<Stored>, Failure
         let destination = connection.destination.as_ref().or(config.content.destination.as_ref());
         let destination =
             destination.expect("a connection has a destination: the file was checked");
-        Stored {
-            database: connection::whole(config.folder(), &destination.to),
+        let variable = |name: &str| std::env::var(name).ok();
+        Ok(Stored {
+            location: Location::resolve(&destination.to, config.folder(), &variable)
+                .map_err(|failure| failure.of(name))?,
             connection: name.to_owned(),
             namespace: connection
                 .namespace
                 .clone()
                 .unwrap_or_else(|| reference::namespace_of(name)),
-        }
+        })
     });
-    Ok(stored.collect())
+    stored.collect()
 }
 
-fn in_database(database: &Path, name: Option<&str>) -> Result<Vec<Stored>, Failure> {
-    let found = connections(database)?;
+async fn in_destination(location: &Location, name: Option<&str>) -> Result<Vec<Stored>, Failure> {
+    let found = connections(location).await?;
     let known: Vec<&str> = found.iter().map(|stored| stored.connection.as_str()).collect();
     if let Some(name) = name.filter(|name| !known.contains(name)) {
-        let message = format!("{} has no connection {name:.60}", database.display());
+        let message = format!("{location} has no connection {name:.60}");
         let failure = Failure::new("unknown_connection", message);
         return Err(if known.is_empty() {
             failure.hint("nothing has landed in it; sync first")
@@ -132,28 +213,31 @@ fn in_database(database: &Path, name: Option<&str>) -> Result<Vec<Stored>, Failu
         .collect())
 }
 
-/// Every connection that has landed something in a file.
-pub(crate) fn connections(database: &Path) -> Result<Vec<Stored>, Failure> {
+/// Every connection that has landed something in a destination.
+pub(crate) async fn connections(location: &Location) -> Result<Vec<Stored>, Failure> {
     // Which connection it is opened for makes no difference to the list.
     let any = Stored {
-        database: database.to_owned(),
+        location: location.clone(),
         connection: String::new(),
         namespace: "main".to_owned(),
     };
-    let connections = look(&any)?.connections()?;
-    let stored = |found: destination_duckdb::StoredConnection| Stored {
-        database: database.to_owned(),
+    let connections = look(&any).await?.connections().await?;
+    let stored = |found: engine::StoredConnection| Stored {
+        location: location.clone(),
         connection: found.name,
         namespace: found.namespace,
     };
     Ok(connections.into_iter().map(stored).collect())
 }
 
-fn must_exist(database: &Path) -> Result<(), Failure> {
-    if database.exists() {
-        return Ok(());
+fn must_exist(location: &Location) -> Result<(), Failure> {
+    match location.file() {
+        Some(file) if !file.exists() => {
+            let message = format!("there is no file {}", file.display());
+            Err(Failure::new("no_destination_file", message))
+        }
+        _ => Ok(()),
     }
-    Err(Failure::new("no_destination_file", format!("there is no file {}", database.display())))
 }
 
 /// Where another process of ours is at work on the file, that is the thing to say.

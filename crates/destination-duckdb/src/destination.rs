@@ -1,12 +1,15 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use engine::{Batch, Destination, DestinationError, Landed, Position, Schema, Timestamp};
+use engine::{
+    Batch, Destination, DestinationError, HistoryEntry, Landed, Position, Schema, StoredConnection,
+    Timestamp,
+};
 
 use crate::database::{Database, DuckDbOptions, SharedDatabase};
 use crate::failure::{self, refused};
 use crate::landing::Landing;
-use crate::positions::{self, Commit, HistoryEntry, Positions, StoredConnection};
+use crate::positions::{self, Commit, Positions};
 use crate::session::Session;
 use crate::statements::{self, Place};
 
@@ -79,7 +82,7 @@ impl DuckDb {
         })
     }
 
-    /// The connection's commits, the newest first; at most [`crate::HISTORY_COMMITS_MAX`].
+    /// The connection's commits, the newest first; at most [`engine::HISTORY_COMMITS_MAX`].
     ///
     /// # Errors
     /// When the file cannot be read.

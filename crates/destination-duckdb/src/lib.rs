@@ -13,4 +13,3 @@ mod widening;
 
 pub use database::DuckDbOptions;
 pub use destination::DuckDb;
-pub use positions::{HISTORY_COMMITS_MAX, HistoryEntry, StoredConnection};

@@ -1,43 +1,17 @@
 //! The tables that hold positions and their history, in a schema of our own beside the user's.
 
-use std::collections::BTreeMap;
-
 use duckdb::{Connection, OptionalExt, params};
-use engine::{Batch, Counts, DestinationError, Landed, Position, StoredPositionError, Timestamp};
+use engine::{
+    Batch, DestinationError, HISTORY_COMMITS_MAX, HistoryEntry, Landed, Position, StoredConnection,
+    StoredPositionError, Timestamp,
+};
 use protocol::{State, SyncId};
-use serde::{Deserialize, Serialize};
 
 use crate::failure;
 use crate::statements;
 
 /// The schema of our own tables; no connection may land in it.
 pub(crate) const NAMESPACE: &str = "_hasmore";
-
-/// Commits kept in the history of a connection. A commit is at least one page; a thousand of them are
-/// weeks of hourly syncs, and states are small.
-pub const HISTORY_COMMITS_MAX: u64 = 1000;
-
-/// One commit of a connection.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HistoryEntry {
-    /// The position's ordinal after it.
-    pub ordinal: u64,
-    pub sync_id: SyncId,
-    pub committed_at: Timestamp,
-    /// The state that it stored.
-    pub state: State,
-    pub landed: Landed,
-}
-
-/// A connection whose rows are in the database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredConnection {
-    pub name: String,
-    /// The schema that its tables are in.
-    pub namespace: String,
-    pub ordinal: u64,
-    pub committed_at: Timestamp,
-}
 
 /// What is stored for a connection, as text.
 pub(crate) struct Stored {
@@ -139,7 +113,7 @@ impl Positions<'_> {
         }
         connection.execute(
             &format!("INSERT INTO {history} VALUES (?, ?, ?, {now}, ?, ?)"),
-            params![name, ordinal, sync_id, state, StoredCounts::write(commit.landed)],
+            params![name, ordinal, sync_id, state, commit.landed.stored()],
         )?;
         if let Some(oldest) = ordinal.checked_sub(HISTORY_COMMITS_MAX).filter(|oldest| *oldest > 0)
         {
@@ -174,7 +148,9 @@ impl Positions<'_> {
                     sync_id: SyncId(sync_id),
                     committed_at: Timestamp(committed_at),
                     state: parse_state(&state)?,
-                    landed: StoredCounts::read(&tables)?,
+                    landed: Landed::from_stored(&tables).ok_or_else(|| {
+                        failure::damaged("reading the history", "its counts are not readable")
+                    })?,
                 })
             })
             .collect()
@@ -233,56 +209,4 @@ impl Positions<'_> {
 fn parse_state(text: &str) -> Result<State, DestinationError> {
     State::from_json(text)
         .map_err(|_| failure::damaged("reading the position", "its state is not JSON"))
-}
-
-/// The written form of [`Counts`].
-#[derive(Default, Serialize, Deserialize)]
-#[serde(default)]
-struct StoredCounts {
-    inserted: u64,
-    updated: u64,
-    unchanged: u64,
-    deleted: u64,
-    swept: u64,
-}
-
-impl StoredCounts {
-    fn write(landed: &Landed) -> String {
-        let stored = |counts: &Counts| StoredCounts {
-            inserted: counts.inserted,
-            updated: counts.updated,
-            unchanged: counts.unchanged,
-            deleted: counts.deleted,
-            swept: counts.swept,
-        };
-        let tables: BTreeMap<&String, StoredCounts> =
-            landed.tables.iter().map(|(table, counts)| (table, stored(counts))).collect();
-        serde_json::to_string(&tables).expect("names and numbers can be written as JSON")
-    }
-
-    fn read(text: &str) -> Result<Landed, DestinationError> {
-        let tables: BTreeMap<String, StoredCounts> = serde_json::from_str(text)
-            .map_err(|_| failure::damaged("reading the history", "its counts are not readable"))?;
-        let counts = |stored: StoredCounts| Counts {
-            inserted: stored.inserted,
-            updated: stored.updated,
-            unchanged: stored.unchanged,
-            deleted: stored.deleted,
-            swept: stored.swept,
-        };
-        let tables = tables.into_iter().map(|(table, stored)| (table, counts(stored)));
-        Ok(Landed { tables: tables.collect() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_come_back() {
-        let counts = Counts { inserted: 1, updated: 2, unchanged: 3, deleted: 4, swept: 5 };
-        let landed = Landed { tables: BTreeMap::from([("a\"b".to_owned(), counts)]) };
-        assert_eq!(StoredCounts::read(&StoredCounts::write(&landed)), Ok(landed));
-    }
 }

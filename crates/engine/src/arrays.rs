@@ -12,19 +12,69 @@ use protocol::json;
 
 use crate::columns::{Cell, CellValue};
 use crate::number;
+use crate::run::NulCharacters;
 use crate::temporal::Temporal;
 use crate::value::ColumnType;
 
+/// What was not taken as it came: the first row of each kind, from 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Altered {
+    /// A date or time outside the years 0001 to 9999, which became NULL (F-181).
+    pub(crate) out_of_range: Option<usize>,
+    /// A text with U+0000, which was removed (Dec-62).
+    pub(crate) nul: Option<usize>,
+}
+
 /// Builds the array of a column whose shape covers every cell.
-///
-/// A date or time outside the years 0001 to 9999 becomes NULL (F-181); `out_of_range` is called for it
-/// with its row, from 0.
 pub(crate) fn build(
     cells: &[Cell],
     text: &str,
     column_type: ColumnType,
-    out_of_range: &mut dyn FnMut(usize),
-) -> ArrayRef {
+    nul_characters: NulCharacters,
+) -> (ArrayRef, Altered) {
+    let mut altered = Altered::default();
+    let array = match column_type {
+        ColumnType::LocalDate | ColumnType::LocalDateTime | ColumnType::Instant => {
+            altered.out_of_range = cells.iter().position(is_out_of_range);
+            of_type(cells, text, column_type)
+        }
+        ColumnType::String | ColumnType::Json if nul_characters == NulCharacters::Remove => {
+            altered.nul = cells.iter().position(|cell| has_nul(*cell, text));
+            match altered.nul {
+                None => of_type(cells, text, column_type),
+                Some(_) => without_nul(cells, text, column_type),
+            }
+        }
+        _ => of_type(cells, text, column_type),
+    };
+    (array, altered)
+}
+
+/// Whether a string, not what is nested, has U+0000: only as an escape, so few cells are looked into.
+fn has_nul(cell: Cell, text: &str) -> bool {
+    cell.is_string(text)
+        && cell.text(text).contains("\\u0000")
+        && cell.unescaped(text).contains('\0')
+}
+
+fn without_nul(cells: &[Cell], text: &str, column_type: ColumnType) -> ArrayRef {
+    strings(cells, text, |cell| {
+        if !cell.is_string(text) {
+            return match column_type {
+                ColumnType::Json => json_text(cell, text),
+                _ => string_text(cell, text),
+            };
+        }
+        let value = cell.unescaped(text).replace('\0', "");
+        Cow::Owned(match column_type {
+            ColumnType::Json => json_string(&value),
+            _ => value,
+        })
+    })
+}
+
+/// Values of no type but this one are null.
+fn of_type(cells: &[Cell], text: &str, column_type: ColumnType) -> ArrayRef {
     match column_type {
         ColumnType::Boolean => booleans(cells),
         ColumnType::Long => {
@@ -49,7 +99,6 @@ pub(crate) fn build(
             Arc::new(Decimal128Array::new(values, nulls).with_data_type(column_type.arrow()))
         }
         ColumnType::LocalDate => {
-            note_out_of_range(cells, out_of_range);
             let (values, nulls) = values(cells, |cell| match cell.value {
                 CellValue::Temporal(Temporal::Date(days)) => Some(days),
                 _ => None,
@@ -57,7 +106,6 @@ pub(crate) fn build(
             Arc::new(Date32Array::new(values, nulls))
         }
         ColumnType::LocalDateTime | ColumnType::Instant => {
-            note_out_of_range(cells, out_of_range);
             let (values, nulls) = values(cells, |cell| match cell.value {
                 CellValue::Temporal(Temporal::Date(days)) => Some(i64::from(days) * 86_400_000_000),
                 CellValue::Temporal(Temporal::DateTime(micros) | Temporal::Instant(micros)) => {
@@ -83,15 +131,13 @@ fn double(cell: Cell, text: &str) -> Option<f64> {
     }
 }
 
-fn note_out_of_range(cells: &[Cell], out_of_range: &mut dyn FnMut(usize)) {
-    for (row, cell) in cells.iter().enumerate() {
-        if let CellValue::Temporal(
-            Temporal::DateOutOfRange | Temporal::DateTimeOutOfRange | Temporal::InstantOutOfRange,
-        ) = cell.value
-        {
-            out_of_range(row);
-        }
-    }
+fn is_out_of_range(cell: &Cell) -> bool {
+    matches!(
+        cell.value,
+        CellValue::Temporal(
+            Temporal::DateOutOfRange | Temporal::DateTimeOutOfRange | Temporal::InstantOutOfRange
+        )
+    )
 }
 
 fn booleans(cells: &[Cell]) -> ArrayRef {
@@ -158,15 +204,18 @@ fn string_text(cell: Cell, text: &str) -> Cow<'_, str> {
 /// The value in a JSON column: valid JSON, and no lone surrogate (Dec-62).
 fn json_text(cell: Cell, text: &str) -> Cow<'_, str> {
     if cell.is_string(text) {
-        let value = cell.unescaped(text);
-        let mut literal = String::with_capacity(value.len() + 2);
-        json::quote(&value, &mut literal);
-        return Cow::Owned(literal);
+        return Cow::Owned(json_string(&cell.unescaped(text)));
     }
     match cell.value {
         CellValue::Nested => nested_text(cell.text(text)),
         _ => string_text(cell, text),
     }
+}
+
+fn json_string(value: &str) -> String {
+    let mut literal = String::with_capacity(value.len() + 2);
+    json::quote(value, &mut literal);
+    literal
 }
 
 /// An object or array as it was written, but for lone surrogates.

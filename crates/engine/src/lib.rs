@@ -10,6 +10,7 @@ mod destination;
 mod event;
 mod evolution;
 mod guard;
+mod history;
 mod landing;
 mod last_word;
 mod naming;
@@ -33,10 +34,12 @@ mod widen;
 pub use batch::{Batch, Sweep};
 pub use destination::{Counts, Destination, DestinationError, Landed};
 pub use event::{Outcome, Summary, SyncEvent};
+pub use history::{HISTORY_COMMITS_MAX, HistoryEntry, StoredConnection};
 pub use plan::PlanError;
 pub use position::{Chain, Position, StoredPositionError};
 pub use run::{
-    DeleteMode, Keyless, Limits, Naming, Options, Run, SoftDeleteTiming, StringInference,
+    DeleteMode, Keyless, Limits, Naming, NulCharacters, Options, Run, SoftDeleteTiming,
+    StringInference,
 };
 pub use schema::{Column, Evidence, PrimaryKey, Schema, SchemaChange, Table};
 pub use setup_test::{SetupTest, setup_test};

@@ -365,19 +365,16 @@ impl<'a> Planner<'a> {
     ) -> ArrayRef {
         let column_type = column.column_type();
         let Some(place) = place else { return new_null_array(&column_type.arrow(), page.rows) };
-        let mut out_of_range = None;
-        let array = arrays::build(&page.columns[place].cells, page.text, column_type, &mut |row| {
-            out_of_range.get_or_insert(row);
-        });
-        if let Some(row) = out_of_range {
-            self.warn(
-                "date_out_of_range",
-                format!(
-                    "table {name}, row {}, column {}: outside the years 0001 to 9999, became NULL",
-                    row + 1,
-                    column.name
-                ),
-            );
+        let (cells, options) = (&page.columns[place].cells, &self.run.options);
+        let (array, altered) = arrays::build(cells, page.text, column_type, options.nul_characters);
+        let what = |row: usize| format!("table {name}, row {}, column {}", row + 1, column.name);
+        if let Some(row) = altered.out_of_range {
+            let message = format!("{}: outside the years 0001 to 9999, became NULL", what(row));
+            self.warn("date_out_of_range", message);
+        }
+        if let Some(row) = altered.nul {
+            let message = format!("{}: NUL characters were removed", what(row));
+            self.warn("nul_removed", message);
         }
         array
     }

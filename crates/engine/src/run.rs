@@ -31,6 +31,17 @@ pub struct Options {
     pub soft_delete_timing: SoftDeleteTiming,
     /// Whether a bare `NaN` or `Infinity` becomes NULL instead of an error (Dec-62).
     pub lenient_numbers: bool,
+    /// What becomes of U+0000 in a text: the destination says what it can hold (Dec-62).
+    pub nul_characters: NulCharacters,
+}
+
+/// U+0000 in a text, which some databases cannot hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NulCharacters {
+    #[default]
+    Keep,
+    /// It is removed, with a warning. Inside objects and arrays it stays: there it is written `\u0000`.
+    Remove,
 }
 
 /// What happens to a row in `delete` (Dec-24).

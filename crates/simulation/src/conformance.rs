@@ -13,13 +13,15 @@ pub mod widening;
 
 use std::collections::BTreeMap;
 
-use engine::Destination;
+use engine::{Destination, NulCharacters};
 
 /// One place to land, empty when it is made: a file, a database, a folder.
 pub trait Storage {
     type Destination: Destination + Send;
     /// Random stories that are landed twice, joined and apart: hundreds where a commit costs nothing.
     const JOINED_STORIES: u64;
+    /// Whether it holds U+0000 in a text.
+    const NUL_CHARACTERS: NulCharacters = NulCharacters::Keep;
 
     /// Opens the destination, as a process does that starts.
     fn open(&self) -> Self::Destination;

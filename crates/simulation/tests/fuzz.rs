@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::{
-    Batch, DeleteMode, Keyless, Limits, Naming, Options, Position, Run, SoftDeleteTiming,
-    StringInference, Timestamp,
+    Batch, DeleteMode, Keyless, Limits, Naming, NulCharacters, Options, Position, Run,
+    SoftDeleteTiming, StringInference, Timestamp,
 };
 use protocol::{CustomPayload, Request, Response, Secrets, SyncId};
 use simulation::fault::Chance;
@@ -144,6 +144,7 @@ fn run(chance: &mut Chance) -> Run {
         soft_delete_timing: chance
             .pick(&[SoftDeleteTiming::OnSuccess, SoftDeleteTiming::OnResponse]),
         lenient_numbers: chance.below(2) == 0,
+        nul_characters: chance.pick(&[NulCharacters::Keep, NulCharacters::Remove]),
     };
     Run {
         sync_id: SyncId("sync-1".to_owned()),

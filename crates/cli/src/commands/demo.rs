@@ -13,6 +13,7 @@ use crate::cells;
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::grid::Grid;
+use crate::location::Location;
 use crate::lock::{Lock, Work};
 use crate::output::outln;
 use crate::paint::Paint;
@@ -28,7 +29,7 @@ const TABLE: &str = "api_json_response_table";
 pub(crate) fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
     let database = arguments.to.as_path();
     let _lock = Lock::acquire(database, Work::Demo, CONNECTION)?;
-    remove_earlier_demo(database)?;
+    super::runtime().block_on(remove_earlier_demo(database))?;
     let paint = Paint::of(&std::io::stdout());
     super::runtime().block_on(tell(database, paint))?;
     show_table(database, paint)?;
@@ -45,11 +46,11 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<Exit, Failure> {
 }
 
 /// Only a file that holds nothing but a demo is replaced.
-fn remove_earlier_demo(database: &Path) -> Result<(), Failure> {
+async fn remove_earlier_demo(database: &Path) -> Result<(), Failure> {
     if !database.exists() {
         return Ok(());
     }
-    let connections = store::connections(database)?;
+    let connections = store::connections(&Location::File(database.to_owned())).await?;
     if connections.is_empty() || connections.iter().any(|stored| stored.connection != CONNECTION) {
         let message = format!("{} holds something else than a demo", database.display());
         return Err(Failure::new("destination_exists", message));

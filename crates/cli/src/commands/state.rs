@@ -31,7 +31,7 @@ pub(crate) fn run(
         match command {
             StateCommand::Show(arguments) => show(global, arguments).await?,
             StateCommand::Set(arguments) => set(global, arguments, log).await?,
-            StateCommand::History(arguments) => history(global, arguments)?,
+            StateCommand::History(arguments) => history(global, arguments).await?,
             StateCommand::Rollback(arguments) => rollback(global, arguments).await?,
             StateCommand::Reset(arguments) => reset(global, arguments).await?,
         }
@@ -41,8 +41,8 @@ pub(crate) fn run(
 
 /// The state alone on standard output, so that it can be kept in a file and set again.
 async fn show(global: &GlobalArguments, arguments: &StateShowArguments) -> Result<(), Failure> {
-    let stored = store::one(global, &arguments.stored)?;
-    let position = landed(&stored, store::look(&stored)?.position().await?)?;
+    let stored = store::one(global, &arguments.stored).await?;
+    let position = landed(&stored, store::look(&stored).await?.position().await?)?;
     if arguments.json {
         outln!("{}", position_json(&stored, &position));
     } else {
@@ -76,9 +76,14 @@ async fn rollback(
     global: &GlobalArguments,
     arguments: &StateRollbackArguments,
 ) -> Result<(), Failure> {
-    let stored = store::one(global, &arguments.stored)?;
+    let stored = store::one(global, &arguments.stored).await?;
     let commit = arguments.commit;
-    let past = store::look(&stored)?.history()?.into_iter().find(|past| past.ordinal == commit);
+    let past = store::look(&stored)
+        .await?
+        .history()
+        .await?
+        .into_iter()
+        .find(|past| past.ordinal == commit);
     let Some(past) = past else {
         return Err(Failure::new(
             "unknown_commit",
@@ -110,9 +115,10 @@ async fn change(
     arguments: &StoredConnection,
     plan: impl Fn(&Position, &Run) -> Batch,
 ) -> Result<(), Failure> {
-    let stored = store::one(global, arguments)?;
-    let _lock = Lock::acquire(&stored.database, Work::Change, &stored.connection)?;
-    let mut destination = store::open_to_change(&stored)?;
+    let stored = store::one(global, arguments).await?;
+    let lock = |file| Lock::acquire(file, Work::Change, &stored.connection);
+    let _lock = stored.location.file().map(lock).transpose()?;
+    let mut destination = store::open_to_change(&stored).await?;
     let position = landed(&stored, destination.position().await?)?;
     let batch = plan(&position, &run_of(&stored));
     destination.commit(&batch).await?;
@@ -125,9 +131,12 @@ async fn change(
     Ok(())
 }
 
-fn history(global: &GlobalArguments, arguments: &StateHistoryArguments) -> Result<(), Failure> {
-    let stored = store::one(global, &arguments.stored)?;
-    let mut history = store::look(&stored)?.history()?;
+async fn history(
+    global: &GlobalArguments,
+    arguments: &StateHistoryArguments,
+) -> Result<(), Failure> {
+    let stored = store::one(global, &arguments.stored).await?;
+    let mut history = store::look(&stored).await?.history().await?;
     history.truncate(arguments.limit);
     if arguments.json {
         for past in &history {

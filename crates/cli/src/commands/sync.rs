@@ -1,4 +1,3 @@
-use std::path::Path;
 use std::sync::Arc;
 
 use engine::{Outcome, Summary, SyncEvent};
@@ -8,6 +7,7 @@ use crate::connection::{self, Connection, Selected};
 use crate::failure::{Exit, Failure};
 use crate::function::OpenFunction;
 use crate::interrupt::Stop;
+use crate::location::Location;
 use crate::lock::{Lock, Work};
 use crate::log::{ConnectionLog, Level, Log, SyncLog};
 use crate::output::outln;
@@ -74,9 +74,9 @@ async fn sync_one(
     if arguments.json {
         outln!("{}", report::json(&connection, &run.sync_id.0, &summary, failure.as_ref()));
     } else if log.level > Level::Quiet
-        && let Some(database) = connection.destination.as_deref()
+        && let Some(location) = &connection.destination
     {
-        print_text(&connection, database, &summary);
+        print_text(&connection, location, &summary);
     }
     match (failure, summary.outcome) {
         (Some(failure), _) => failure.exit(),
@@ -94,14 +94,14 @@ async fn pull(
     stop: &Stop,
     on_event: &mut (impl FnMut(SyncEvent<'_>) + Send),
 ) -> Result<(), Failure> {
-    let database = connection.destination()?;
-    let _lock = if force {
-        Lock::acquire_by_force(database, Work::Sync, &connection.name)?
-    } else {
-        Lock::acquire(database, Work::Sync, &connection.name)?
+    // A server orders its commits itself.
+    let _lock = match connection.destination()?.file() {
+        Some(file) if force => Some(Lock::acquire_by_force(file, Work::Sync, &connection.name)?),
+        Some(file) => Some(Lock::acquire(file, Work::Sync, &connection.name)?),
+        None => None,
     };
     let function = OpenFunction::open(connection, out.for_transport(), stop.receiver())?;
-    let mut destination = store::open(connection)?;
+    let mut destination = store::open(connection).await?;
     let ended = engine::sync(run, &function, &mut destination, on_event).await;
     function.close().await;
     ended.map(|_| ()).map_err(Failure::from)
@@ -113,7 +113,7 @@ fn never_began(failure: Option<&Failure>) -> Summary {
     Summary { outcome: outcome.unwrap_or_default(), ..Summary::default() }
 }
 
-fn print_text(connection: &Connection, database: &Path, summary: &Summary) {
+fn print_text(connection: &Connection, location: &Location, summary: &Summary) {
     let paint = Paint::of(&std::io::stdout());
-    outln!("{}", report::text(connection, database, summary, paint));
+    outln!("{}", report::text(connection, location, summary, paint));
 }

@@ -16,8 +16,8 @@ use crate::words;
 pub(crate) fn run(global: &GlobalArguments, arguments: &TablesArguments) -> Result<Exit, Failure> {
     let paint = Paint::of(&std::io::stdout());
     super::runtime().block_on(async {
-        for stored in store::all(global, &arguments.stored)? {
-            let looked = store::look(&stored);
+        for stored in store::all(global, &arguments.stored).await? {
+            let looked = store::look(&stored).await;
             let asked_for = arguments.stored.connection.is_some() || arguments.stored.to.is_some();
             if !asked_for
                 && let Err(failure) = &looked
@@ -29,10 +29,10 @@ pub(crate) fn run(global: &GlobalArguments, arguments: &TablesArguments) -> Resu
             let mut destination = looked?;
             let position = destination.position().await?;
             let tables = &position.schema().tables;
-            let rows: BTreeMap<&String, u64> = tables
-                .keys()
-                .map(|table| Ok((table, destination.row_count(table)?)))
-                .collect::<Result<_, Failure>>()?;
+            let mut rows: BTreeMap<&String, u64> = BTreeMap::new();
+            for table in tables.keys() {
+                rows.insert(table, destination.row_count(table).await?);
+            }
             if arguments.json {
                 let tables = tables.iter();
                 let tables = tables.map(|(name, table)| table_json(name, table, rows[name]));
@@ -41,7 +41,7 @@ pub(crate) fn run(global: &GlobalArguments, arguments: &TablesArguments) -> Resu
                     json!({
                         "connection": stored.connection,
                         "namespace": stored.namespace,
-                        "destination": stored.database,
+                        "destination": stored.location.to_string(),
                         "commits": position.ordinal(),
                         "tables": tables.collect::<Vec<_>>(),
                     })
@@ -65,7 +65,7 @@ fn show_nothing(stored: &Stored, json: bool, paint: Paint) {
             json!({
                 "connection": stored.connection,
                 "namespace": stored.namespace,
-                "destination": stored.database,
+                "destination": stored.location.to_string(),
                 "commits": 0,
                 "tables": [],
             })
@@ -79,7 +79,7 @@ fn show_head(stored: &Stored, commits: u64, paint: Paint) {
     outln!(
         "{} in {}, schema {}, {}\n",
         paint.bold(&stored.connection),
-        stored.database.display(),
+        stored.location,
         stored.namespace,
         words::count(commits, "commit"),
     );

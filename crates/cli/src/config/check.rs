@@ -25,13 +25,16 @@ pub(super) fn check(content: &ConfigFile, root: &Node) -> Vec<Problem> {
             );
             continue;
         };
+        if let Some(Err(message)) = destination.to.to_str().map(reference::check) {
+            problems.push(Problem::new(at.member("destination"), message));
+        }
         let namespace =
             connection.namespace.clone().unwrap_or_else(|| reference::namespace_of(name));
         if let Some(other) = namespaces.insert((&destination.to, namespace.clone()), name) {
             problems.push(Problem::new(
                 at.member("namespace"),
                 format!(
-                    "connections {other:.60} and {name:.60} would share the namespace {namespace:.60} of one file; give one of them another `namespace`"
+                    "connections {other:.60} and {name:.60} would share the namespace {namespace:.60} of one destination; give one of them another `namespace`"
                 ),
             ));
         }
@@ -140,7 +143,8 @@ pub(crate) fn is_namespace(text: &str) -> bool {
         && text.len() <= 63
         && text.bytes().all(allowed)
         && !text.starts_with(|first: char| first.is_ascii_digit())
-        && !["_hasmore", "information_schema", "pg_catalog"].contains(&text)
+        && !["_hasmore", "information_schema"].contains(&text)
+        && !text.starts_with("pg_")
 }
 
 /// Where the parts of a connection stand in the file.

@@ -185,7 +185,7 @@ connections:
               |
             8 |     headers: …
               |     ^^^^^^^
-            hasmore.yaml:11:13: connections mine and orders2 would share the namespace orders of one file; give one of them another `namespace`
+            hasmore.yaml:11:13: connections mine and orders2 would share the namespace orders of one destination; give one of them another `namespace`
                |
             11 |   orders2: …
                |             ^"#]],

@@ -141,7 +141,7 @@ pub(crate) const ALL: &[Explanation] = &[
     config(
         "no_destination",
         "The connection does not say where rows land.",
-        "Add `destination: {to: warehouse.duckdb}`, or --to warehouse.duckdb.",
+        "Add `destination: {to: warehouse.duckdb}` or `{to: ${DATABASE_URL}}`, or --to on the command line.",
     ),
     config(
         "no_destination_file",
@@ -175,8 +175,8 @@ pub(crate) const ALL: &[Explanation] = &[
     ),
     config(
         "unknown_destination",
-        "The destination is not a file.",
-        "Name a DuckDB file, as in --to warehouse.duckdb; other destinations are not there yet.",
+        "The destination is neither a file nor a Postgres database.",
+        "Name a DuckDB file, as in --to warehouse.duckdb, or --to postgres://USER@HOST/DATABASE.",
     ),
     config("usage", "The command line cannot be read.", "hasmore help shows how it is written."),
     function(
@@ -265,9 +265,24 @@ pub(crate) const ALL: &[Explanation] = &[
         "Let the function answer with JSON only; a page of HTML is often a login or an error of a gateway.",
     ),
     destination(
+        "column_in_use",
+        "A column must become wider, and a view or rule in Postgres depends on it; the message names it.",
+        "Drop the view, sync, and create it again. A view that casts the column to the type that it needs goes on as before.",
+    ),
+    destination(
+        "destination_authentication",
+        "The Postgres server does not accept user or password, or the password file is open to others.",
+        "Check both: they come from the address, from PGUSER and PGPASSWORD, or from ~/.pgpass, which must be of mode 600.",
+    ),
+    destination(
         "destination_damaged",
-        "The DuckDB file, or what hasmore keeps in it, cannot be read.",
-        "Restore the file from a backup, or sync into a new one.",
+        "The DuckDB file, or what hasmore keeps in the destination, cannot be read.",
+        "Restore it from a backup, or sync into a new one.",
+    ),
+    destination(
+        "destination_encoding",
+        "The Postgres database has another encoding than UTF8, which cannot hold every text.",
+        "Name a database that was created with the encoding UTF8.",
     ),
     destination(
         "destination_encrypted",
@@ -276,7 +291,7 @@ pub(crate) const ALL: &[Explanation] = &[
     ),
     destination(
         "destination_error",
-        "DuckDB refuses something for a reason that has no code of its own.",
+        "The destination refuses something for a reason that has no code of its own.",
         "Sync again; report it if it stays. Nothing was written.",
     ),
     destination(
@@ -286,12 +301,12 @@ pub(crate) const ALL: &[Explanation] = &[
     ),
     destination(
         "destination_locked",
-        "Another program has the DuckDB file open.",
-        "Close it; a DuckDB file has one writer, and no reader beside it.",
+        "Another program has the DuckDB file open; or, in Postgres, another session holds a lock on a table or commits for the same connection.",
+        "Close it: a DuckDB file has one writer, and no reader beside it. In Postgres pg_stat_activity and pg_locks show whose lock it is; lock_timeout, set for the user, says how long it is waited for (30s).",
     ),
     destination(
         "destination_newer",
-        "The file was written by a newer DuckDB or a newer hasmore.",
+        "The file was written by a newer DuckDB, or the destination by a newer hasmore.",
         "Use a newer hasmore with it.",
     ),
     destination(
@@ -301,28 +316,38 @@ pub(crate) const ALL: &[Explanation] = &[
     ),
     destination(
         "destination_not_found",
-        "The folder of the DuckDB file is not there.",
-        "Make the folder, or correct the path.",
+        "The folder of the DuckDB file, or the Postgres database, is not there.",
+        "Make it, or correct its name.",
     ),
     destination(
         "destination_out_of_memory",
-        "DuckDB needs more memory than it may use, and more than it can put into temporary files.",
-        "Raise `limits.memory`, or free space on the disk.",
+        "DuckDB needs more memory than it may use, and more than it can put into temporary files; or the Postgres server has none left.",
+        "Raise `limits.memory`, or free space on the disk; for Postgres, give the server more, or set `limits.batch_rows` lower.",
     ),
     destination(
         "destination_permission",
-        "The DuckDB file or its folder may not be written.",
-        "Give this user the right to read and write both.",
+        "The DuckDB file or its folder may not be written; or the Postgres user lacks a right.",
+        "Give this user the right to read and write both; docs/guide/postgres.md lists the rights in Postgres.",
     ),
     destination(
         "destination_read_only",
-        "The file was opened to be looked at, and something was to be written.",
-        "Report it: a command that writes opens its file for that.",
+        "The Postgres server is a standby, or transactions are read-only for this user; a DuckDB file was opened to be looked at only.",
+        "Name the primary server, or turn default_transaction_read_only off for this user. Nothing was written.",
+    ),
+    destination(
+        "destination_tls",
+        "The connection to the Postgres server could not be encrypted, or its certificate is not one to trust.",
+        "Name the CA with sslrootcert=FILE in the address. sslmode=require encrypts without looking at the certificate; sslmode=disable does not encrypt.",
     ),
     destination(
         "destination_unavailable",
-        "The destination did not say whether a commit had landed.",
-        "Sync again: it goes on from what is there, and nothing lands twice.",
+        "The destination cannot be reached, or did not say whether a commit had landed.",
+        "Check the address and the server. Sync again: it goes on from what is there, and nothing lands twice.",
+    ),
+    destination(
+        "destination_url",
+        "The address of the Postgres server, or one of the variables PG…, cannot be read.",
+        "Write postgres://USER@HOST:PORT/DATABASE, special characters in percent form.",
     ),
     destination(
         "disk_full",
@@ -340,6 +365,11 @@ pub(crate) const ALL: &[Explanation] = &[
         "Let only one run; the next sync goes on from what is there.",
     ),
     destination(
+        "statement_timeout",
+        "The Postgres server ended a statement that took longer than statement_timeout allows, or somebody cancelled it.",
+        "Raise statement_timeout for this user, or set `limits.batch_rows` lower. Nothing of the batch was written.",
+    ),
+    destination(
         "table_changed_by_hand",
         "A table is not as hasmore left it: a column, an index or a constraint was changed.",
         "Undo the change, or sync into another namespace.",
@@ -348,6 +378,11 @@ pub(crate) const ALL: &[Explanation] = &[
         "unmanaged_table",
         "A table of that name is in the schema, and hasmore did not make it (F-199).",
         "Rename or drop it, or choose another `namespace`.",
+    ),
+    destination(
+        "value_too_large",
+        "A row, a key, or nested data is larger than Postgres holds: rows of 8 KB without their long texts, keys of 2,700 bytes, some ten thousand levels of nesting.",
+        "Let the function send less of it, or declare another key. DuckDB holds such rows.",
     ),
     entry(
         Kind::Stopped,
@@ -410,6 +445,11 @@ pub(crate) const ALL: &[Explanation] = &[
         "non_finite_number",
         "A NaN or Infinity became NULL, as `lenient_numbers` asks.",
         "Let the function send null.",
+    ),
+    warning(
+        "nul_removed",
+        "A text holds U+0000, which Postgres cannot hold; the character was removed (Dec-62).",
+        "Let the function send the text without it. Inside objects and arrays it stays as it is.",
     ),
     warning(
         "output_lost",

@@ -24,7 +24,9 @@ fn codes_are_in_order_and_explained_once() {
 #[test]
 fn every_code_that_a_crate_knows_is_explained() {
     let mut unexplained = BTreeSet::new();
-    for name in ["protocol", "engine", "transport", "destination-duckdb", "cli"] {
+    for name in
+        ["protocol", "engine", "transport", "destination-duckdb", "destination-postgres", "cli"]
+    {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../").join(name).join("src");
         let files = rust_files(&folder);
         assert!(!files.is_empty(), "{name} has sources");

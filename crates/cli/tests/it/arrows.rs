@@ -67,19 +67,31 @@ fn said(program: &str, line: &[&str]) -> String {
 
 #[test]
 fn no_crate_reaches_what_it_must_not() {
-    const OURS: [&str; 6] =
-        ["protocol", "engine", "transport", "destination-duckdb", "simulation", "cli"];
+    const OURS: [&str; 7] = [
+        "protocol",
+        "engine",
+        "transport",
+        "destination-duckdb",
+        "destination-postgres",
+        "simulation",
+        "cli",
+    ];
+    const DESTINATIONS: [&str; 2] = ["destination-duckdb", "destination-postgres"];
     const NETWORKS: [&str; 4] = ["tokio", "hyper", "reqwest", "rustls"];
-    const DATABASES: [&str; 2] = ["duckdb", "libduckdb-sys"];
-    let forbidden: [(&str, Vec<&[&str]>); 5] = [
+    const DATABASES: [&str; 3] = ["duckdb", "libduckdb-sys", "tokio-postgres"];
+    let forbidden: [(&str, Vec<&[&str]>); 6] = [
         ("protocol", vec![&OURS, &NETWORKS, &DATABASES]),
+        ("engine", vec![&["transport", "simulation", "cli"], &DESTINATIONS, &NETWORKS, &DATABASES]),
+        ("transport", vec![&["engine", "simulation", "cli"], &DESTINATIONS, &DATABASES]),
         (
-            "engine",
-            vec![&["transport", "destination-duckdb", "simulation", "cli"], &NETWORKS, &DATABASES],
+            "destination-duckdb",
+            vec![&["transport", "simulation", "cli", "destination-postgres", "tokio-postgres"]],
         ),
-        ("transport", vec![&["engine", "destination-duckdb", "simulation", "cli"], &DATABASES]),
-        ("destination-duckdb", vec![&["transport", "simulation", "cli"]]),
-        ("simulation", vec![&["transport", "destination-duckdb", "cli"], &NETWORKS, &DATABASES]),
+        (
+            "destination-postgres",
+            vec![&["transport", "simulation", "cli", "destination-duckdb", "duckdb"]],
+        ),
+        ("simulation", vec![&["transport", "cli"], &DESTINATIONS, &NETWORKS, &DATABASES]),
     ];
     let graph = Graph::read();
     for (name, walls) in forbidden {

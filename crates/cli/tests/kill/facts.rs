@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
+
+use crate::place::Place;
 
 /// Facts a page.
 const PAGE: i64 = 50;
@@ -101,7 +102,7 @@ fn row(fact: i64) -> String {
     format!(r#"{{"subject":{},"fact":{fact},"note":{note}}}"#, fact % SUBJECTS)
 }
 
-/// What a file holds, without the moments at which it came there.
+/// What a place holds, without the moments at which it came there.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Tables {
     pub(crate) sent: i64,
@@ -109,45 +110,19 @@ pub(crate) struct Tables {
     log: Vec<(i64, i64, String)>,
 }
 
-pub(crate) fn tables(file: &Path) -> Tables {
-    let database = duckdb::Connection::open(file).expect("the file opens after any death");
-    let state: String = database
-        .query_row("SELECT state FROM _hasmore.positions WHERE connection = 'facts'", [], |row| {
-            row.get(0)
-        })
-        .expect("a position");
-    let state: serde_json::Value = serde_json::from_str(&state).expect("a state");
-    let columns = |row: &duckdb::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-    let read = |table: &str| -> Vec<(i64, i64, String)> {
-        let sql = format!(
-            "SELECT subject, fact, note::VARCHAR FROM facts.{table} ORDER BY fact, subject"
-        );
-        let mut statement = database.prepare(&sql).expect("a table");
-        statement.query_map([], columns).expect("rows").map(|row| row.expect("a row")).collect()
-    };
-    let latest = read("latest");
+pub(crate) fn tables(place: &Place) -> Option<Tables> {
+    let state: serde_json::Value = serde_json::from_str(&place.state()?).expect("a state");
+    let latest = place.rows("latest");
     let rows = latest.len();
     let latest: BTreeMap<_, _> =
         latest.into_iter().map(|(subject, fact, note)| (subject, (fact, note))).collect();
     assert_eq!(latest.len(), rows, "a key stands twice in the keyed table");
-    Tables { sent: state["sent"].as_i64().unwrap_or(0), latest, log: read("log") }
+    Some(Tables { sent: state["sent"].as_i64().unwrap_or(0), latest, log: place.rows("log") })
 }
 
-/// The rows on disk are exactly the facts that the state says were sent.
-pub(crate) fn check(file: &Path, when: &str) {
-    let database = duckdb::Connection::open(file).expect("the file opens after any death");
-    let committed: i64 = database
-        .query_row(
-            "SELECT count(*) FROM information_schema.tables WHERE table_schema = '_hasmore' AND table_name = 'positions'",
-            [],
-            |row| row.get(0),
-        )
-        .expect("a count");
-    drop(database);
-    if committed == 0 {
-        return;
-    }
-    let tables = tables(file);
+/// The rows there are exactly the facts that the state says were sent.
+pub(crate) fn check(place: &Place, when: &str) {
+    let Some(tables) = tables(place) else { return };
     let note =
         |fact: i64| if fact < WORDS_FROM { fact.to_string() } else { format!("fact {fact}") };
     let log: Vec<_> = (0..tables.sent).map(|fact| (fact % SUBJECTS, fact, note(fact))).collect();

@@ -1,62 +1,117 @@
-//! The real binary on a real file, killed with SIGKILL at random moments and started again, until it has
-//! been killed a hundred times. After each death the rows on disk are exactly those that the stored
-//! state says were sent; at the end the tables equal those of a run that nobody disturbed.
+//! The real binary on a real destination, killed with SIGKILL at random moments and started again, until
+//! it has been killed a hundred times; and with the server's side of its transactions ended as often.
+//! After each death the rows that are there are exactly those that the stored state says were sent; at
+//! the end the tables equal those of a run that nobody disturbed.
 
 mod facts;
+mod place;
 
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use facts::Source;
+use place::Place;
 
-/// Deaths that the file must survive.
+/// Deaths that the destination must survive.
 const KILLS: usize = 100;
 /// A life ends after at most so long: shorter than a sync, longer than its first commits.
 const LIFE_MS: std::ops::Range<u64> = 5..260;
 /// Lives that run to their end count for nothing; there may not be too many of them.
 const LIVES_MAX: usize = 1000;
 const FINISH_MAX: Duration = Duration::from_secs(120);
+/// Between two terminations: some hit the same commit twice, some a later one.
+const PAUSE_MS: std::ops::Range<u64> = 1..60;
 
 #[test]
 fn a_hundred_kills_lose_nothing_and_double_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("killed.duckdb");
+    let undisturbed = Place::file(folder.path(), "undisturbed.duckdb");
+    kill_a_hundred_times(&Place::file(folder.path(), "killed.duckdb"), &undisturbed);
+}
+
+#[test]
+fn a_hundred_kills_beside_postgres_lose_nothing_and_double_nothing() {
+    kill_a_hundred_times(&Place::postgres("killed"), &Place::postgres("undisturbed"));
+}
+
+fn kill_a_hundred_times(place: &Place, undisturbed: &Place) {
     let source = Source::start();
     let mut chance = Chance(0x5eed);
     let (mut kills, mut finished) = (0, 0);
     while kills < KILLS {
         assert!(kills + finished < LIVES_MAX, "{finished} lives ran to their end, {kills} did not");
-        let mut life = start(&source.url(), &file);
+        let mut life = start(&source.url(), place);
         if end_within(&mut life, Duration::from_millis(chance.within(LIFE_MS))) {
             finished += 1;
             source.grow();
             continue;
         }
         kills += 1;
-        // The next life mostly finds the file as the last one left it, log and all; looking at it
-        // from here would replay the log first.
+        // The next life mostly finds the destination as the last one left it, log and all; looking at
+        // a file from here would replay its log first.
         if chance.within(0..4) == 0 {
-            facts::check(&file, &format!("after kill {kills}"));
+            facts::check(place, &format!("after kill {kills}"));
         }
     }
     source.grow();
-    finish(&source.url(), &file);
-    facts::check(&file, "at the end");
-    let undisturbed = folder.path().join("undisturbed.duckdb");
-    finish(&source.url(), &undisturbed);
-    assert_eq!(facts::tables(&file), facts::tables(&undisturbed));
-    assert_eq!(facts::tables(&file).sent, source.facts(), "every fact was sent in the end");
+    finish(&source.url(), place);
+    compare(place, undisturbed, &source);
     println!("{kills} kills, {finished} lives that ended by themselves, {} facts", source.facts());
 }
 
-fn start(url: &str, file: &Path) -> Child {
+/// The server ends the transactions of a sync: those that it can repeat it does, and else the next sync.
+#[test]
+fn a_hundred_terminated_backends_lose_nothing_and_double_nothing() {
+    let place = Place::postgres("terminated");
+    let source = Source::start();
+    let mut server = place::connect();
+    let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                     WHERE application_name = left($1, 63) AND xact_start IS NOT NULL";
+    let mut chance = Chance(0x5eed);
+    let (mut terminated, mut finished, mut failed) = (0, 0, 0);
+    let mut life = start(&source.url(), &place);
+    while terminated < KILLS {
+        thread::sleep(Duration::from_millis(chance.within(PAUSE_MS)));
+        let ended = server.query(terminate, &[&place.connection()]).expect("a superuser may");
+        terminated += ended.len();
+        let Some(status) = life.try_wait().expect("a child can be waited for") else { continue };
+        match status.code() {
+            Some(0) => {
+                finished += 1;
+                source.grow();
+            }
+            Some(4) => {
+                let said = words(&mut life);
+                assert!(said.contains("error[destination_unavailable]"), "{said}");
+                failed += 1;
+            }
+            other => panic!("exit code {other:?}: {}", words(&mut life)),
+        }
+        facts::check(&place, &format!("after {terminated} terminations"));
+        assert!(finished + failed < LIVES_MAX, "{terminated} terminations only");
+        life = start(&source.url(), &place);
+    }
+    // Two terminations of one commit in a row fail a sync, so this one may have failed.
+    life.wait().expect("a sync ends");
+    finish(&source.url(), &place);
+    compare(&place, &Place::postgres("undisturbed"), &source);
+    println!("{terminated} terminations, {finished} syncs to their end, {failed} that failed");
+}
+
+fn compare(place: &Place, undisturbed: &Place, source: &Source) {
+    facts::check(place, "at the end");
+    finish(&source.url(), undisturbed);
+    let (found, expected) = (facts::tables(place), facts::tables(undisturbed));
+    assert!(found == expected, "the tables are not those of an undisturbed run");
+    assert_eq!(found.map(|tables| tables.sent), Some(source.facts()), "every fact was sent");
+}
+
+fn start(url: &str, place: &Place) -> Child {
     Command::new(env!("CARGO_BIN_EXE_hasmore"))
-        .args(["sync", "-q", "--name", "facts", "--url", url, "--to"])
-        .arg(file)
+        .args(["sync", "-q", "--name", place.connection(), "--url", url, "--to", &place.to()])
         .args(["--batch-rows", "400"])
-        .current_dir(file.parent().expect("the file is in a folder"))
+        .current_dir(std::env::temp_dir())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -79,8 +134,8 @@ fn end_within(life: &mut Child, time: Duration) -> bool {
     false
 }
 
-fn finish(url: &str, file: &Path) {
-    let mut life = start(url, file);
+fn finish(url: &str, place: &Place) {
+    let mut life = start(url, place);
     assert!(end_within(&mut life, FINISH_MAX), "the last sync did not end");
 }
 

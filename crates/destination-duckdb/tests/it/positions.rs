@@ -1,7 +1,6 @@
 //! States, ordinals and their history.
 
-use destination_duckdb::HISTORY_COMMITS_MAX;
-use engine::{Batch, Position};
+use engine::{Batch, HISTORY_COMMITS_MAX, Position};
 use expect_test::expect;
 use protocol::State;
 

@@ -7,7 +7,7 @@ use expect_test::{Expect, expect};
 use protocol::{Request, SyncId};
 
 use super::*;
-use crate::run::{Limits, Naming, Options};
+use crate::run::{Limits, Naming, NulCharacters, Options};
 use crate::{Feature, system_columns, widen};
 
 fn run() -> Run {
@@ -504,6 +504,31 @@ fn dec_62_lenient_numbers_become_null() {
             + 1 | null | {"x":[null,"NaN"]}
             + 2 | 1.5 | null
             warning non_finite_number: table t: 2 values NaN or Infinity became NULL
+        "#]],
+    );
+}
+
+#[test]
+fn dec_62_nul_is_removed_where_it_cannot_be_held() {
+    let mut run = run();
+    run.options.nul_characters = NulCharacters::Remove;
+    check_with(
+        &run,
+        &[
+            &rows(
+                r#"[{"id":"x\u0000","a":"\u0000a\u0000","b":{"x":"\u0000"},"c":"\\u0000"},{"id":"x","a":1,"b":"\u0000"}]"#,
+                r#""id""#,
+            ),
+            r#"{"state":{},"delete":{"t":[{"id":"\u0000x"}]}}"#,
+        ],
+        expect![[r#"
+            t (id): id string, a string, b json, c string
+            + "x" | "1" | "" | null
+            x "x"
+            warning nul_removed: table t, row 1, column id: NUL characters were removed
+            warning nul_removed: table t, row 1, column a: NUL characters were removed
+            warning nul_removed: table t, row 2, column b: NUL characters were removed
+            warning nul_removed: table t, row 1, column id: NUL characters were removed
         "#]],
     );
 }

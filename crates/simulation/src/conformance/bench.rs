@@ -34,6 +34,7 @@ impl<S: Storage> Bench<S> {
     }
 
     pub fn with(fresh: &dyn Fn() -> S, options: Options) -> Bench<S> {
+        let options = Options { nul_characters: S::NUL_CHARACTERS, ..options };
         Bench { storage: fresh(), destination: None, options, syncs: 0 }
     }
 

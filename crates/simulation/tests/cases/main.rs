@@ -1,11 +1,13 @@
-//! Every case in `cases/`, in memory and on DuckDB, each page landed by itself and pages joined: all end
+//! Every case in `cases/`, in memory, on DuckDB and on Postgres, each page landed by itself and pages joined: all end
 //! equal, and as the case expects.
 
 mod case;
 mod play;
 mod print;
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../support/duckdb.rs"]
+mod support_duckdb;
+#[path = "../support/postgres.rs"]
+mod support_postgres;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +17,8 @@ use simulation::memory::Memory;
 
 use crate::case::{Case, Joining};
 use crate::play::play;
-use crate::support::DuckDbFile;
+use crate::support_duckdb::DuckDbFile;
+use crate::support_postgres::PostgresSchema;
 
 /// Ids of the reference that a case must have, and those among them that are no matter of data: they are
 /// proven where requests travel (`crates/transport/tests/it`).
@@ -77,6 +80,11 @@ fn every_case_in_memory() {
 #[test]
 fn every_case_on_duckdb() {
     check(DuckDbFile::new);
+}
+
+#[test]
+fn every_case_on_postgres() {
+    check(PostgresSchema::new);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use engine::{
-    Batch, Destination, DestinationError, Landed, Limits, Position, Run, Summary, SyncEvent,
-    Timestamp, sync,
+    Batch, Destination, DestinationError, Landed, Limits, NulCharacters, Options, Position, Run,
+    Summary, SyncEvent, Timestamp, sync,
 };
 use protocol::{CustomPayload, Function, FunctionError, Request, Response, Secrets, SyncId};
 use simulation::conformance::Storage;
@@ -39,7 +39,14 @@ pub(crate) fn play<S: Storage>(case: &Case, storage: &S, joining: Joining) -> Pl
         while function.has_answers() {
             let number = syncs.len() as u64 + 1;
             assert!(number <= SYNCS_MAX, "{}: it does not end", case.name);
-            syncs.push(play_sync(case, &function, &mut destination, number, joining));
+            syncs.push(play_sync(
+                case,
+                &function,
+                &mut destination,
+                number,
+                joining,
+                S::NUL_CHARACTERS,
+            ));
         }
     }
     let position = block_on(storage.open().position()).expect("the position can be read");
@@ -53,11 +60,12 @@ fn play_sync<D: Destination + Send>(
     destination: &mut Refusing<'_, D>,
     number: u64,
     joining: Joining,
+    nul_characters: NulCharacters,
 ) -> PlayedSync {
     let days = i64::try_from(number).expect("syncs are few") - 1;
     let started_at = FIRST_SYNC_MICROS + days * DAY_MICROS;
     function.clock.store(started_at, Ordering::Relaxed);
-    let mut run = run(case, function, number, joining);
+    let mut run = run(case, function, number, joining, nul_characters);
     if let Some(&mark_missing) = case.resyncs.get(&number) {
         let position = block_on(destination.position()).expect("the position can be read");
         let asks = Run { sync_id: SyncId(format!("resync-{number}")), ..run.clone() };
@@ -79,7 +87,13 @@ fn play_sync<D: Destination + Send>(
     PlayedSync { requests, summary, error: ended.err() }
 }
 
-fn run(case: &Case, function: &Answers<'_>, number: u64, joining: Joining) -> Run {
+fn run(
+    case: &Case,
+    function: &Answers<'_>,
+    number: u64,
+    joining: Joining,
+    nul_characters: NulCharacters,
+) -> Run {
     let clock = Arc::clone(&function.clock);
     let limits = match joining {
         Joining::Joined => Limits::default(),
@@ -92,7 +106,7 @@ fn run(case: &Case, function: &Answers<'_>, number: u64, joining: Joining) -> Ru
         agent: "hasmore/0.0.0/case/shop".to_owned(),
         secrets: Secrets::default(),
         custom_payload: CustomPayload::default(),
-        options: case.options.clone(),
+        options: Options { nul_characters, ..case.options.clone() },
         limits,
     }
 }

@@ -1,0 +1,134 @@
+//! Where a destination is: a file, or a database on a server.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use destination_postgres::Server;
+use engine::NulCharacters;
+
+use crate::failure::Failure;
+use crate::reference;
+
+/// Where rows land.
+#[derive(Clone)]
+pub(crate) enum Location {
+    /// A DuckDB file.
+    File(PathBuf),
+    Postgres(Server),
+}
+
+impl Location {
+    /// What `to` says, with its environment variables looked up. Paths begin in `folder`.
+    pub(crate) fn resolve(
+        to: &Path,
+        folder: &Path,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Location, Failure> {
+        let Some(text) = to.to_str() else { return Ok(Location::File(whole(folder, to))) };
+        let text = reference::expand(text, variable)
+            .map_err(|message| Failure::new("missing_secret", format!("destination: {message}")))?;
+        if Server::is_url(&text) {
+            return Ok(Location::Postgres(Server::read(&text, variable)?));
+        }
+        if text.contains("://") {
+            return Err(Failure::new(
+                "unknown_destination",
+                "the destination is neither a file nor a postgres:// address",
+            ));
+        }
+        Ok(Location::File(whole(folder, Path::new(&text))))
+    }
+
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Location::File(path) => Some(path),
+            Location::Postgres(_) => None,
+        }
+    }
+
+    pub(crate) fn nul_characters(&self) -> NulCharacters {
+        match self {
+            Location::File(_) => NulCharacters::Keep,
+            Location::Postgres(_) => NulCharacters::Remove,
+        }
+    }
+}
+
+/// Without a password, whatever it is.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::File(path) => path.display().fmt(f),
+            Location::Postgres(server) => f.write_str(server.shown()),
+        }
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Whether an address has its password written out.
+pub(crate) fn has_inline_password(to: &Path) -> bool {
+    let password = |text: &str| {
+        let authority = text.split_once("://")?.1.split(['/', '?', '#']).next()?;
+        let password = authority.rsplit_once('@')?.0.split_once(':')?.1.to_owned();
+        (!password.is_empty() && reference::variables(&password).is_empty()).then_some(())
+    };
+    let parameter = |text: &str| {
+        let given =
+            text.split_once('?')?.1.split('&').find_map(|pair| pair.strip_prefix("password="))?;
+        reference::variables(given).is_empty().then_some(())
+    };
+    to.to_str().is_some_and(|text| password(text).or_else(|| parameter(text)).is_some())
+}
+
+/// Paths in a file begin in the file's folder, without a `./` before them.
+pub(crate) fn whole(folder: &Path, path: &Path) -> PathBuf {
+    if folder == Path::new(".") { path.to_owned() } else { folder.join(path) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(to: &str, expected: Result<&str, &str>) {
+        let variable = |name: &str| match name {
+            "URL" => Some("postgres://ada:secret@db/shop".to_owned()),
+            "FILE" => Some("b.duckdb".to_owned()),
+            "PGPASSFILE" => Some("/nowhere".to_owned()),
+            _ => None,
+        };
+        let found = Location::resolve(Path::new(to), Path::new("folder"), &variable);
+        let found = found.map(|location| location.to_string()).map_err(|failure| failure.code);
+        assert_eq!(found, expected.map(str::to_owned), "{to}");
+    }
+
+    #[test]
+    fn a_destination_is_a_file_or_a_server() {
+        check("a.duckdb", Ok("folder/a.duckdb"));
+        check("/a.duckdb", Ok("/a.duckdb"));
+        check("${FILE}", Ok("folder/b.duckdb"));
+        check("${URL}", Ok("postgres://ada@db/shop"));
+        check("postgres://ada:secret@db:6432/shop", Ok("postgres://ada@db:6432/shop"));
+        check("mysql://db/shop", Err("unknown_destination"));
+        check("postgres://ada:secret@db:x/shop", Err("destination_url"));
+        check("${NOTHING}", Err("missing_secret"));
+    }
+
+    #[test]
+    fn a_password_written_out_is_noticed() {
+        for (to, expected) in [
+            ("postgres://ada:secret@db/shop", true),
+            ("postgres://ada@db/shop?sslmode=require&password=secret", true),
+            ("postgres://ada:${PASSWORD}@db/shop", false),
+            ("postgres://ada@db:5432/shop", false),
+            ("${DATABASE_URL}", false),
+            ("a:b@c.duckdb", false),
+        ] {
+            assert_eq!(has_inline_password(Path::new(to)), expected, "{to}");
+        }
+    }
+}

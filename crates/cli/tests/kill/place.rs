@@ -1,0 +1,111 @@
+//! Where the facts land: a DuckDB file, or a schema in Postgres.
+
+use std::path::{Path, PathBuf};
+
+use postgres::NoTls;
+
+/// The connection's name is that of its schema.
+pub(crate) enum Place {
+    File(PathBuf),
+    Postgres { name: String },
+}
+
+impl Place {
+    pub(crate) fn file(folder: &Path, name: &str) -> Place {
+        Place::File(folder.join(name))
+    }
+
+    /// A schema that no other test has.
+    pub(crate) fn postgres(name: &str) -> Place {
+        let nanos = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("it is after 1970")
+            .as_nanos();
+        Place::Postgres { name: format!("{name}_{}_{nanos}", std::process::id()) }
+    }
+
+    pub(crate) fn connection(&self) -> &str {
+        match self {
+            Place::File(_) => "facts",
+            Place::Postgres { name } => name,
+        }
+    }
+
+    /// As `--to` takes it. The server knows its sessions by the name of the connection.
+    pub(crate) fn to(&self) -> String {
+        match self {
+            Place::File(path) => path.to_str().expect("a path of UTF-8").to_owned(),
+            Place::Postgres { name } => {
+                let url = postgres_cluster::url();
+                let separator = if url.contains('?') { '&' } else { '?' };
+                format!("{url}{separator}application_name={name}")
+            }
+        }
+    }
+
+    /// The state that the last commit left; `None` before the first.
+    pub(crate) fn state(&self) -> Option<String> {
+        match self {
+            Place::File(path) => {
+                let database = open(path);
+                let count = "SELECT count(*) FROM information_schema.tables WHERE table_schema = '_hasmore' AND table_name = 'positions'";
+                let tables: i64 = database.query_row(count, [], |row| row.get(0)).expect("a count");
+                let query = "SELECT state FROM _hasmore.positions WHERE connection = 'facts'";
+                (tables > 0)
+                    .then(|| database.query_row(query, [], |row| row.get(0)).expect("a position"))
+            }
+            Place::Postgres { name } => {
+                let mut client = connect();
+                let found =
+                    client.query_one("SELECT to_regclass('_hasmore.positions') IS NULL", &[]);
+                if found.expect("the catalogue").get(0) {
+                    return None;
+                }
+                let query = "SELECT state FROM _hasmore.positions WHERE connection = $1";
+                client.query_opt(query, &[name]).expect("a look").map(|row| row.get(0))
+            }
+        }
+    }
+
+    /// Subject, fact and note of each row, in the order of facts.
+    pub(crate) fn rows(&self, table: &str) -> Vec<(i64, i64, String)> {
+        match self {
+            Place::File(path) => {
+                let database = open(path);
+                let sql = format!(
+                    "SELECT subject, fact, note::VARCHAR FROM facts.{table} ORDER BY fact, subject"
+                );
+                let columns = |row: &duckdb::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                let mut statement = database.prepare(&sql).expect("a table");
+                let rows = statement.query_map([], columns).expect("rows");
+                rows.map(|row| row.expect("a row")).collect()
+            }
+            Place::Postgres { name } => {
+                let sql = format!(
+                    "SELECT subject, fact, note::text FROM {name}.{table} ORDER BY fact, subject"
+                );
+                let rows = connect().query(&sql, &[]).expect("rows");
+                rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Place::Postgres { name } = self {
+            let drop =
+                format!("SET client_min_messages = warning; DROP SCHEMA IF EXISTS {name} CASCADE");
+            // What is left over is in nobody's way.
+            let _ = connect().batch_execute(&drop);
+        }
+    }
+}
+
+fn open(path: &Path) -> duckdb::Connection {
+    duckdb::Connection::open(path).expect("the file opens after any death")
+}
+
+pub(crate) fn connect() -> postgres::Client {
+    postgres::Client::connect(&postgres_cluster::url(), NoTls).expect("the server lets us in")
+}

@@ -1,0 +1,16 @@
+//! Postgres as a destination: a batch is one transaction, with the position in the same database.
+
+mod destination;
+mod failure;
+mod landing;
+mod positions;
+mod rows;
+mod server;
+mod session;
+mod statements;
+mod tls;
+mod upserts;
+mod widening;
+
+pub use destination::Postgres;
+pub use server::Server;
