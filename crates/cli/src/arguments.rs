@@ -241,7 +241,10 @@ pub(crate) struct GivenConnection {
     /// Where rows land: a DuckDB file, or postgres://USER@HOST/DATABASE
     #[arg(long, value_name = "DESTINATION", requires = "function")]
     pub(crate) to: Option<PathBuf>,
-    /// The connection's name; by default that of the handler, the host or the program
+    /// An API described in YAML
+    #[arg(long, value_name = "FILE", group = "function")]
+    pub(crate) manifest: Option<PathBuf>,
+    /// The connection's name; by default that of the handler, the host, the program or the manifest
     #[arg(long, value_name = "NAME", requires = "function")]
     pub(crate) name: Option<String>,
     /// The schema that holds the tables; by default the connection's name

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use connector::manifest::Manifest;
 use connector::yaml;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -51,7 +52,7 @@ pub(crate) struct DestinationConfig {
 }
 
 /// One function and what happens to its rows. It names the function by exactly one of `url`,
-/// `handler` and `command`.
+/// `handler`, `command` and `manifest`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ConnectionConfig {
@@ -70,6 +71,10 @@ pub(crate) struct ConnectionConfig {
     /// A program that reads the request on standard input and writes the response on standard output:
     /// one line of words, or a list of them.
     pub(crate) command: Option<CommandConfig>,
+    /// A manifest: an API described in YAML, relative to this file. `secrets` and `custom_payload` are what
+    /// its templates see.
+    #[schemars(example = "shop.yaml")]
+    pub(crate) manifest: Option<PathBuf>,
     /// Environment variables for the process of a handler or a command. `${NAME}` stands for an
     /// environment variable of hasmore itself.
     #[schemars(schema_with = "texts")]
@@ -222,15 +227,7 @@ pub(crate) enum ConfigError {
 impl Config {
     /// Reads and checks a file.
     pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
-        let unreadable =
-            |message: String| ConfigError::Unreadable { path: path.to_owned(), message };
-        let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => ConfigError::Missing { path: path.to_owned() },
-            _ => unreadable(error.to_string()),
-        })?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            unreadable(format!("it is not UTF-8 from byte {}", error.utf8_error().valid_up_to()))
-        })?;
+        let text = read_text(path)?;
         match parse(&text) {
             Ok(content) => Ok(Config { path: path.to_owned(), content }),
             Err(problems) => Err(ConfigError::Wrong { path: path.to_owned(), text, problems }),
@@ -244,6 +241,27 @@ impl Config {
             _ => Path::new("."),
         }
     }
+}
+
+/// Reads and checks a manifest; its mistakes are told as those of a configuration are.
+pub(crate) fn load_manifest(path: &Path) -> Result<Manifest, ConfigError> {
+    let text = read_text(path)?;
+    Manifest::parse(&text).map_err(|problems| ConfigError::Wrong {
+        path: path.to_owned(),
+        text,
+        problems,
+    })
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |message: String| ConfigError::Unreadable { path: path.to_owned(), message };
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => ConfigError::Missing { path: path.to_owned() },
+        _ => unreadable(error.to_string()),
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        unreadable(format!("it is not UTF-8 from byte {}", error.utf8_error().valid_up_to()))
+    })
 }
 
 /// Any text gives a configuration or the places where it is wrong.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use connector::manifest::Manifest;
 use protocol::{CustomPayload, Secrets, Warning};
 use serde_json::value::RawValue;
 
 use crate::arguments::{GivenConnection, GlobalArguments};
 use crate::config::{
     Config, ConnectionConfig, DeleteMode, Keyless, LimitsConfig, Naming, OptionsConfig,
-    SoftDeleteTiming, StringInference, nearest,
+    SoftDeleteTiming, StringInference, load_manifest, nearest,
 };
 use crate::failure::Failure;
 use crate::location::{Location, has_inline_password, whole};
@@ -45,7 +46,7 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// Where the function is, in one of three ways.
+/// Where the function is, in one of four ways.
 #[derive(Clone)]
 pub(crate) enum FunctionSource {
     Url {
@@ -60,6 +61,7 @@ pub(crate) enum FunctionSource {
         python: Option<PathBuf>,
         task_root: Option<PathBuf>,
     },
+    Manifest(Box<Manifest>),
     Command {
         words: Vec<String>,
         folder: PathBuf,
@@ -74,6 +76,7 @@ impl FunctionSource {
             FunctionSource::Url { .. } => "function_url",
             FunctionSource::Handler { .. } => "function_handler",
             FunctionSource::Command { .. } => "function_command",
+            FunctionSource::Manifest(_) => "function_manifest",
         }
     }
 }
@@ -205,6 +208,10 @@ impl Resolver<'_> {
         if let Some(url) = &config.url {
             let headers = self.all("header", &config.headers)?;
             return Ok(FunctionSource::Url { url: self.one("url", url)?, headers });
+        }
+        if let Some(manifest) = &config.manifest {
+            let manifest = load_manifest(&whole(&folder, manifest))?;
+            return Ok(FunctionSource::Manifest(Box::new(manifest)));
         }
         let environment = self.all("environment variable", &config.environment)?;
         match (&config.handler, &config.command) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use connector::Connector;
 use protocol::{Function, FunctionError, Request, Response};
 use tokio::sync::watch;
 use transport::{
@@ -9,6 +10,7 @@ use transport::{
     HttpOptions, Log, Retrying, Spawned,
 };
 
+use crate::clock;
 use crate::connection::{Connection, FunctionSource};
 
 /// A function at work: tried again where that helps, given up when a stop is asked for, under way
@@ -51,11 +53,12 @@ impl Function for OpenFunction {
     }
 }
 
-/// The three ways to name a function.
+/// The four ways to name a function.
 enum AnyFunction {
-    Url(HttpFunction),
-    Handler(HandlerFunction),
+    Url(Box<HttpFunction>),
+    Handler(Box<HandlerFunction>),
     Command(CommandFunction),
+    Manifest(Box<Connector>),
 }
 
 impl AnyFunction {
@@ -70,7 +73,7 @@ impl AnyFunction {
                     response_bytes_max: bytes_max.unwrap_or(default.response_bytes_max),
                     ..default
                 };
-                AnyFunction::Url(HttpFunction::new(url, options)?)
+                AnyFunction::Url(Box::new(HttpFunction::new(url, options)?))
             }
             FunctionSource::Handler { handler, folder, environment, python, task_root } => {
                 let default = HandlerOptions::default();
@@ -84,7 +87,11 @@ impl AnyFunction {
                     log: Arc::clone(log),
                     ..default
                 };
-                AnyFunction::Handler(HandlerFunction::new(handler, options)?)
+                AnyFunction::Handler(Box::new(HandlerFunction::new(handler, options)?))
+            }
+            FunctionSource::Manifest(manifest) => {
+                let clock = Arc::new(|| clock::milliseconds_text(clock::now()));
+                AnyFunction::Manifest(Box::new(Connector::new((**manifest).clone(), clock)?))
             }
             FunctionSource::Command { words, folder, environment } => {
                 let default = CommandOptions::default();
@@ -114,6 +121,7 @@ impl Function for Shared {
             AnyFunction::Url(function) => function.call(request).await,
             AnyFunction::Handler(function) => function.call(request).await,
             AnyFunction::Command(function) => function.call(request).await,
+            AnyFunction::Manifest(function) => function.call(request).await,
         }
     }
 }

@@ -18,7 +18,8 @@ impl GivenConnection {
                 "--namespace {namespace:.60}: a namespace holds a-z, 0-9 and _, does not begin with a digit, and is no schema of the system"
             )));
         }
-        if self.url.is_some() && !self.environment.is_empty() {
+        let has_process = self.handler.is_some() || self.command.is_some();
+        if !has_process && !self.environment.is_empty() {
             return Err(wrong("--environment is for the process of a handler or a command"));
         }
         if self.call_timeout.is_some_and(|span| span.0.is_zero()) {
@@ -31,6 +32,7 @@ impl GivenConnection {
             python: self.python.clone(),
             task_root: self.task_root.clone(),
             command: self.command.clone(),
+            manifest: self.manifest.clone(),
             environment: pairs("--environment", "=", &self.environment)?,
             secrets: self.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,
             secrets_file: self.secrets_file.clone(),
@@ -61,8 +63,8 @@ impl GivenConnection {
         Ok(Some((name, config)))
     }
 
-    /// The handler's folder (or file), the URL's host, or the program's name: that of the script where
-    /// the program only runs one (`python3 orders.py`).
+    /// The handler's folder (or file), the URL's host, the manifest's file (or folder), or the program's
+    /// name: that of the script where the program only runs one (`python3 orders.py`).
     fn default_name(&self) -> Option<String> {
         let file = |path: &str| {
             let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
@@ -79,6 +81,15 @@ impl GivenConnection {
             let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
             let host = authority.rsplit('@').next().unwrap_or(authority);
             return Some(host.to_owned());
+        }
+        if let Some(manifest) = &self.manifest {
+            let path = manifest.to_string_lossy();
+            let folder = path.rsplit_once('/').and_then(|(folder, _)| folder.rsplit('/').next());
+            let named = folder.filter(|name| !matches!(*name, "" | "." | ".."));
+            return Some(match (file(&path).as_str(), named) {
+                ("manifest", Some(folder)) => folder.to_owned(),
+                (file, _) => file.to_owned(),
+            });
         }
         let words = &self.command.as_ref()?.0;
         let is_script = |word: &&String| !word.starts_with('-') && file(word).len() < word.len();

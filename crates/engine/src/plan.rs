@@ -2,8 +2,8 @@
 
 mod error;
 
-use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, TimestampMicrosecondArray, new_null_array};
@@ -487,7 +487,8 @@ impl<'a> Planner<'a> {
         } else {
             swept.extend(chain.soft_delete.iter().cloned());
             if chain.mark_missing {
-                let keyed = |table: &Arc<Table>| matches!(table.primary_key, PrimaryKey::Columns(_));
+                let keyed =
+                    |table: &Arc<Table>| matches!(table.primary_key, PrimaryKey::Columns(_));
                 let tables = self.leaves.schema.tables.iter();
                 swept
                     .extend(tables.filter(|(_, table)| keyed(table)).map(|(name, _)| name.clone()));

@@ -5,9 +5,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
 };
-use arrow_array::{
-    Array, ArrayRef, Decimal128Array, PrimitiveArray, TimestampMicrosecondArray,
-};
+use arrow_array::{Array, ArrayRef, Decimal128Array, PrimitiveArray, TimestampMicrosecondArray};
 use protocol::json;
 
 use crate::number;

@@ -50,5 +50,5 @@ pub use command::{CommandFunction, CommandOptions};
 pub use handler::{HandlerFunction, HandlerOptions, LAMBDA_PAYLOAD_BYTES_MAX};
 pub use http_server::HttpServer;
 pub use log::{Log, LogLine, LogSource, no_log};
-pub use route::Proxies;
 pub use retry::{Chance, Retrying, Sleep};
+pub use route::Proxies;

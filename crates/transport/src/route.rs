@@ -36,7 +36,9 @@ impl Proxies {
     /// The same three by hand; an empty text says nothing.
     pub fn new(http: &str, https: &str, no_proxy: &str) -> Proxies {
         let (http, https) = (http.to_owned(), https.to_owned());
-        Proxies(Arc::new(Matcher::builder().http(http).https(https).no(no_proxy.to_owned()).build()))
+        Proxies(Arc::new(
+            Matcher::builder().http(http).https(https).no(no_proxy.to_owned()).build(),
+        ))
     }
 }
 
@@ -45,9 +47,15 @@ impl Proxies {
 pub(crate) enum Route {
     Straight,
     /// Through a tunnel that the proxy opens (`CONNECT`), so that it sees nothing but the host.
-    Tunnel { proxy: Uri, authorization: Option<HeaderValue> },
+    Tunnel {
+        proxy: Uri,
+        authorization: Option<HeaderValue>,
+    },
     /// The proxy is told the whole URL and asks in our place: what it does for `http:`.
-    Forward { proxy: Uri, authorization: Option<HeaderValue> },
+    Forward {
+        proxy: Uri,
+        authorization: Option<HeaderValue>,
+    },
 }
 
 impl Route {

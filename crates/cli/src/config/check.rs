@@ -48,13 +48,14 @@ fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: 
         ("url", connection.url.is_some()),
         ("handler", connection.handler.is_some()),
         ("command", connection.command.is_some()),
+        ("manifest", connection.manifest.is_some()),
     ];
     let given: Vec<&str> = given.iter().filter(|(_, is)| *is).map(|(word, _)| *word).collect();
     match given[..] {
         [_] => {}
         [] => problems.push(
             Problem::new(at.key(), format!("connection {:.60} names no function", at.name))
-                .suggesting(Some("add one of `url`, `handler` and `command`".into())),
+                .suggesting(Some("add one of `url`, `handler`, `command` and `manifest`".into())),
         ),
         [first, second, ..] => problems.push(Problem::new(
             at.member(second),
@@ -74,7 +75,8 @@ fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: 
     if connection.limits.call_timeout.is_some_and(|span| span.0.is_zero()) {
         problems.push(Problem::new(at.inner("limits", "call_timeout"), "a call takes some time"));
     }
-    if !connection.environment.is_empty() && connection.url.is_some() {
+    let has_process = connection.handler.is_some() || connection.command.is_some();
+    if !connection.environment.is_empty() && !has_process && !given.is_empty() {
         problems.push(Problem::new(
             at.member("environment"),
             "`environment` is for the process of a `handler` or a `command`",

@@ -232,12 +232,15 @@ mod tests {
         assert_eq!(read(1 << 2), no_values, "an integer beyond 64 bits that is a double");
         for seen in [1, 1 << 1, 1 << 2 | 1 << 4, 1 << 8 | 1 << 9] {
             let position = read(seen).expect("values have this shape");
-            assert_eq!(read(seen), Position::from_stored(
-                position.state.clone(),
-                position.ordinal,
-                position.committed_by.clone(),
-                &position.stored(),
-            ));
+            assert_eq!(
+                read(seen),
+                Position::from_stored(
+                    position.state.clone(),
+                    position.ordinal,
+                    position.committed_by.clone(),
+                    &position.stored(),
+                )
+            );
         }
     }
 }

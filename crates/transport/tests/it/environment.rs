@@ -237,8 +237,7 @@ async fn tools_that_the_node_client_is_compiled_with_are_asked_for_by_name() {
 
 #[tokio::test]
 async fn the_node_client_is_installed_without_a_word_unless_that_fails() {
-    const TOOLS: [&str; 7] =
-        ["node", "cmake", "autoconf", "automake", "libtoolize", "g++", "make"];
+    const TOOLS: [&str; 7] = ["node", "cmake", "autoconf", "automake", "libtoolize", "g++", "make"];
     let npm = "#!/bin/sh\nfor word; do case $word in -*) echo $word;; esac; done\nexit 1\n";
     let tools = TOOLS.map(|tool| format!("bin/{tool}"));
     let mut files: Vec<(&str, &str)> = tools.iter().map(|tool| (tool.as_str(), "")).collect();

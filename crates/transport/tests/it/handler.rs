@@ -204,7 +204,8 @@ async fn q_17_a_handler_that_cannot_be_loaded_is_refused_with_its_trace() {
     check("def other(request, context): pass\n", expect!["handler_init_failed: the handler could not be loaded: Runtime.HandlerNotFound: Handler 'lambda_handler' missing on module 'lambda_function'"]).await;
     let answer = handler("raise RuntimeError('at import')\n").call("{}").await;
     let (first, trace) = answer.split_once('\n').expect("a trace follows");
-    expect![[r#"handler_init_failed: the handler could not be loaded: RuntimeError: at import"#]].assert_eq(first);
+    expect![[r#"handler_init_failed: the handler could not be loaded: RuntimeError: at import"#]]
+        .assert_eq(first);
     assert!(trace.contains("FOLDER/orders/lambda_function.py\", line 1, in <module>"), "{trace}");
     check("import sys\nsys.exit(5)\n", expect!["function_error: function failed: the handler's process exited with code 5 before it answered, and printed nothing"]).await;
 }

@@ -23,7 +23,10 @@ async fn check(url: &str, reply: Reply, expected: Expect) {
     let told = |head: &str| {
         let named = |line: &&str| {
             let line = line.to_ascii_lowercase();
-            !line.contains(':') || line.contains("http/1.1") || line.starts_with("proxy-") || line.starts_with("host:")
+            !line.contains(':')
+                || line.contains("http/1.1")
+                || line.starts_with("proxy-")
+                || line.starts_with("host:")
         };
         head.lines().filter(named).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
     };
@@ -143,7 +146,8 @@ async fn the_environment_names_proxies() {
 #[test]
 fn a_proxy_that_is_not_plain_http_is_refused() {
     for proxy in ["socks5://127.0.0.1:1080", "https://user:pass-word@127.0.0.1:3128"] {
-        let options = HttpOptions { proxies: Proxies::new(proxy, proxy, ""), ..HttpOptions::default() };
+        let options =
+            HttpOptions { proxies: Proxies::new(proxy, proxy, ""), ..HttpOptions::default() };
         let refused = HttpFunction::new("https://function.example/", options);
         let refused = refused.err().expect("it cannot be used");
         assert_eq!(refused.code(), "invalid_proxy");
