@@ -30,6 +30,7 @@ pub(crate) fn text(
     };
     lines.push(format!("  {why}"));
     lines.extend(counts(summary).into_iter().map(|line| format!("  {line}")));
+    lines.extend(readings(summary, paint).into_iter().map(|line| format!("  {line}")));
     lines.extend(changes(summary).into_iter().map(|line| format!("  schema: {line}")));
     if !summary.warnings.is_empty() {
         let count = words::count(summary.warnings.len() as u64, "warning");
@@ -79,6 +80,10 @@ pub(crate) fn json(
         "bytes": summary.bytes,
         "took_ms": u64::try_from(summary.took.as_millis()).unwrap_or(u64::MAX),
         "tables": tables.collect::<serde_json::Map<_, _>>(),
+        "readings": summary.readings.iter().map(|(table, readings)| (table.clone(), json!({
+            "count": readings.count, "pages": readings.pages, "rows": readings.rows,
+            "whole": readings.partial == 0, "reason": readings.reason,
+        }))).collect::<serde_json::Map<_, _>>(),
         "changes": summary.changes.iter().map(change_json).collect::<Vec<_>>(),
         "warnings": warnings.collect::<Vec<_>>(),
     })
@@ -151,6 +156,29 @@ fn counts(summary: &Summary) -> Vec<String> {
 
 /// What changed in the schema: a new table in one line, whatever it went through since; another
 /// table's changes in one line each.
+/// The verdict on each table of a function that tells how it read them.
+fn readings(summary: &Summary, paint: Paint) -> Vec<String> {
+    let (whole, partial): (Vec<_>, Vec<_>) =
+        summary.readings.iter().partition(|(_, readings)| readings.partial == 0);
+    let shown = |(table, readings): &(&String, &engine::Readings)| {
+        let times = match readings.count {
+            1 => String::new(),
+            count => format!(", {} times", words::number(count)),
+        };
+        let pages = words::count(readings.pages, "page");
+        format!("{table} ({pages}{times}, {})", readings.reason)
+    };
+    let list = |tables: &[_]| tables.iter().map(shown).collect::<Vec<_>>().join(", ");
+    let mut lines = Vec::new();
+    if !whole.is_empty() {
+        lines.push(format!("read whole: {}", list(&whole)));
+    }
+    if !partial.is_empty() {
+        lines.push(paint.yellow(&format!("read with gaps: {}", list(&partial))));
+    }
+    lines
+}
+
 fn changes(summary: &Summary) -> Vec<String> {
     let is_new = |table: &str| {
         let created = |change: &SchemaChange| matches!(change, SchemaChange::CreateTable { table: created, .. } if created == table);

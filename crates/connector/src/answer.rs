@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
-use protocol::{Records, Response, State, TableHint, TableName, Warning};
+use protocol::{Reading, Records, Response, State, TableHint, TableName, Warning};
 use tokio::time::Instant;
 
 use crate::plan::{Plan, TablePlan};
@@ -23,6 +23,7 @@ pub(crate) struct Answer {
     delete: IndexMap<String, Rows>,
     pub(crate) soft_delete: Vec<String>,
     pub(crate) warnings: Vec<Warning>,
+    pub(crate) readings: Vec<Reading>,
     pages: u64,
     bytes: u64,
 }
@@ -42,6 +43,7 @@ pub(crate) struct Mark {
     delete: Vec<(usize, u64)>,
     soft_delete: usize,
     warnings: usize,
+    readings: usize,
     pages: u64,
     bytes: u64,
 }
@@ -61,6 +63,7 @@ impl Answer {
             delete: IndexMap::new(),
             soft_delete: Vec::new(),
             warnings: Vec::new(),
+            readings: Vec::new(),
             pages: 0,
             bytes: 0,
         }
@@ -102,6 +105,7 @@ impl Answer {
             delete: lengths(&self.delete),
             soft_delete: self.soft_delete.len(),
             warnings: self.warnings.len(),
+            readings: self.readings.len(),
             pages: self.pages,
             bytes: self.bytes,
         }
@@ -120,6 +124,7 @@ impl Answer {
         }
         self.soft_delete.truncate(mark.soft_delete);
         self.warnings.truncate(mark.warnings);
+        self.readings.truncate(mark.readings);
         (self.pages, self.bytes) = (mark.pages, mark.bytes);
     }
 
@@ -157,6 +162,7 @@ impl Answer {
             soft_delete: self.soft_delete.into_iter().map(TableName).collect(),
             has_more,
             warnings: self.warnings,
+            readings: self.readings,
             body_bytes: self.bytes,
         }
     }

@@ -16,6 +16,7 @@ use crate::plan::Plan;
 use crate::progress::{Flat, Progress, Reading, sync_name};
 use crate::reader::{Call, Reader};
 use crate::request_builder::HttpRequest;
+use crate::reshape::HashKey;
 use crate::template::Scope;
 
 /// A Function that reads an API as its manifest says.
@@ -94,8 +95,10 @@ impl Connector {
         let flat = self.flat();
         let mut progress = Progress::read(&request.state, flat.as_ref())?;
         let budget = self.budget();
+        let scope = self.scope(request)?;
         let call = Call {
-            scope: self.scope(request)?,
+            hash_key: self.hash_key(&scope)?,
+            scope,
             sync: sync_name(&request.sync_id),
             now: Arc::clone(&self.clock),
             deadline: budget.until,
@@ -150,6 +153,17 @@ impl Connector {
         let table = &self.plan.tables[0];
         let start = table.pagination.page.as_ref().map_or(1, |page| page.start);
         self.manifest.state.as_ref().map(|names| Flat { names, table: &table.name, start })
+    }
+
+    fn hash_key(&self, scope: &Scope) -> Result<Option<HashKey>, FunctionError> {
+        let Some(template) = &self.plan.hash_key else { return Ok(None) };
+        let key = self.plan.templates.render(template, scope);
+        let key = key.ok().filter(|key| !key.is_empty()).ok_or_else(|| FunctionError::Refused {
+            code: "missing_secret",
+            message: "`hash_key` has no value".into(),
+            hint: "give the connection the secret that it names".into(),
+        })?;
+        Ok(Some(HashKey::new(&key)))
     }
 
     /// What templates see: the secrets that the manifest names, and its settings.

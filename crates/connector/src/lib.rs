@@ -14,6 +14,7 @@ mod connector;
 mod progress;
 mod read_error;
 mod reader;
+mod reshape;
 mod rows;
 mod window;
 

@@ -59,6 +59,8 @@ pub struct Manifest {
     /// What one call of the function may hold.
     #[serde(default)]
     pub call: CallBudget,
+    /// The key of all hashes, as a rule `{{ secrets.hash_key }}`.
+    pub hash_key: Option<String>,
     /// The names that a flat state has, to go on from the state of another function: for one table
     /// that pages by number.
     pub state: Option<FlatState>,

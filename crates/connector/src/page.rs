@@ -11,6 +11,7 @@ use crate::http::Answer;
 use crate::manifest::Source;
 use crate::paginator::{PageAt, PageFacts};
 use crate::plan::TablePlan;
+use crate::reshape::HashKey;
 use crate::selector::{Path, SelectError, Selection, scalar};
 
 /// A page that was read: its body, and the ranges of its rows in it.
@@ -83,18 +84,31 @@ impl Page {
         short(hash)
     }
 
-    /// What names a row among its siblings: its key, or its number where there is none.
-    pub(crate) fn row_name(&self, table: &TablePlan, index: usize) -> String {
+    /// What names a row among its siblings: its key, or its number where it has none. It goes into the
+    /// state, so a key that is hidden in the table is hidden here too.
+    pub(crate) fn row_name(
+        &self,
+        table: &TablePlan,
+        index: usize,
+        hash_key: Option<&HashKey>,
+    ) -> String {
         let row = self.row(index);
         if !row.starts_with(b"{") {
             return scalar(&row).unwrap_or_default();
         }
-        let mut names = Vec::new();
-        for key in &table.primary_key {
-            let member = crate::template::member(&row, key);
-            names.push(member.and_then(|range| scalar(&row[range])).unwrap_or_default());
+        let part = |name: &String| {
+            let name = table.reshape.source_name(name);
+            let found = scalar(&row[crate::template::member(&row, name)?])?;
+            Some(match hash_key.filter(|_| table.reshape.hides(name)) {
+                Some(key) => key.hash(&found),
+                None => found,
+            })
+        };
+        let parts: Option<Vec<String>> = table.primary_key.iter().map(part).collect();
+        match parts {
+            Some(parts) if !parts.is_empty() => parts.join("\u{1f}"),
+            _ => format!("#{index}"),
         }
-        if names.is_empty() { format!("#{index}") } else { names.join("\u{1f}") }
     }
 
     /// What the page says about the pages after it, all but the counts of the reading.

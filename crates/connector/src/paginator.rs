@@ -55,6 +55,8 @@ pub(crate) enum StopReason {
     TotalReached,
     /// Rows older than the cursor began.
     CursorReached,
+    /// The last step came up to the upper bound.
+    WindowEnd,
 }
 
 impl StopReason {
@@ -67,6 +69,7 @@ impl StopReason {
             StopReason::NoToken => "no_token",
             StopReason::TotalReached => "total_reached",
             StopReason::CursorReached => "cursor_reached",
+            StopReason::WindowEnd => "window_end",
         }
     }
 }

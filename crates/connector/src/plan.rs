@@ -4,15 +4,18 @@ use std::collections::HashMap;
 
 use crate::auth::Authenticator;
 use crate::manifest::{CursorConfig, ForEach, Manifest, Pagination, Source, TableConfig, Target};
-use crate::request_builder::{RequestTemplate, TemplateProblem};
+use crate::request_builder::{NAMES, RequestTemplate, TemplateProblem};
+use crate::reshape::Reshape;
 use crate::selector::{Path, Selector};
-use crate::template::Templates;
+use crate::template::{Template, Templates};
 
 /// All that calls need, compiled once.
 pub(crate) struct Plan {
     pub(crate) templates: Templates,
     pub(crate) paths: Templates,
     pub(crate) authenticator: Authenticator,
+    /// The key of hashes.
+    pub(crate) hash_key: Option<Template>,
     /// In the order of the manifest; children come after their parents' names are known.
     pub(crate) tables: Vec<TablePlan>,
     /// The tables that are read for themselves.
@@ -31,6 +34,7 @@ pub(crate) struct TablePlan {
     pub(crate) primary_key: Vec<String>,
     pub(crate) children: Vec<usize>,
     pub(crate) include: Vec<(String, Path)>,
+    pub(crate) reshape: Reshape,
 }
 
 /// Where a table's rows come from.
@@ -59,6 +63,10 @@ impl Plan {
         let (mut templates, mut paths) = (Templates::default(), Templates::for_paths());
         let authenticator = Authenticator::compile(&manifest.auth, &mut templates)
             .map_err(|error| (None, TemplateProblem { key: "auth", name: None, error }))?;
+        let hash_key = manifest.hash_key.as_deref();
+        let hash_key = hash_key.map(|text| templates.compile(text, NAMES)).transpose();
+        let hash_key = hash_key
+            .map_err(|error| (None, TemplateProblem { key: "hash_key", name: None, error }))?;
         let mut tables = Vec::new();
         for (name, config) in &manifest.tables {
             let pagination =
@@ -74,6 +82,10 @@ impl Plan {
                 &mut paths,
             )
             .map_err(|problem| (Some(name.clone()), problem))?;
+            let reshape =
+                Reshape::compile(config, &mut templates).map_err(|(key, field, error)| {
+                    (Some(name.clone()), TemplateProblem { key, name: field, error })
+                })?;
             let (selector, wanted) = selector(config, &pagination);
             tables.push(TablePlan {
                 name: name.clone(),
@@ -84,6 +96,7 @@ impl Plan {
                 primary_key: config.primary_key.clone().unwrap_or_default().0,
                 children: Vec::new(),
                 include: include(config),
+                reshape,
                 config: config.clone(),
             });
         }
@@ -100,7 +113,7 @@ impl Plan {
                 None => roots.push(index),
             }
         }
-        Ok(Plan { templates, paths, authenticator, tables, roots })
+        Ok(Plan { templates, paths, authenticator, hash_key, tables, roots })
     }
 
     /// The table of this name.
@@ -122,6 +135,7 @@ impl TablePlan {
             primary_key: Vec::new(),
             children: vec![index],
             include: Vec::new(),
+            reshape: Reshape::default(),
         }
     }
 

@@ -62,6 +62,11 @@ pub(crate) struct Reading {
     pub(crate) pages: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) rows: u64,
+    /// Pages and rows of the steps before this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) pages_before: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) rows_before: u64,
     /// What the page before looked like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<String>,
@@ -115,12 +120,27 @@ impl Reading {
         Reading { table: table.to_owned(), ..Reading::default() }
     }
 
+    /// Begins the next step, with what is known of the steps before.
+    pub(crate) fn next_step(&mut self, from: String) {
+        let pages_before = self.pages_before + self.pages;
+        let rows_before = self.rows_before + self.rows;
+        self.restart();
+        *self = Reading { from: Some(from), pages_before, rows_before, ..std::mem::take(self) };
+    }
+
     /// Begins the window again, with the bounds that it had.
     pub(crate) fn restart(&mut self) {
-        let Reading { table, parent, until, from, newest, restarts, skipped, .. } =
-            std::mem::take(self);
-        *self =
-            Reading { table, parent, until, from, newest, restarts, skipped, ..Reading::default() };
+        let before = std::mem::take(self);
+        *self = Reading {
+            page: PageAt::First,
+            sync: None,
+            pages: 0,
+            rows: 0,
+            seen: None,
+            sent: None,
+            landmark: None,
+            ..before
+        };
     }
 }
 

@@ -15,7 +15,8 @@ use crate::plan::{TablePlan, TableSource};
 use crate::progress::{Progress, Reading};
 use crate::read_error::ReadError;
 use crate::request_builder::HttpRequest;
-use crate::rows::take_rows;
+use crate::reshape::HashKey;
+use crate::rows::{Around, take_rows};
 use crate::template::Scope;
 use crate::window::{Window, commit, written};
 
@@ -24,6 +25,7 @@ pub(crate) struct Call {
     pub(crate) scope: Scope,
     /// The sync's name, for tokens that must not outlive it.
     pub(crate) sync: String,
+    pub(crate) hash_key: Option<HashKey>,
     pub(crate) now: Clock,
     /// The time after which no page begins.
     pub(crate) deadline: Instant,
@@ -73,9 +75,16 @@ impl Reader<'_> {
             Err(error) => return self.recover(error.of(table), progress, answer, &levels),
         };
         let above = depth.checked_sub(1);
-        let parent = above.map(|above| levels.pages[above].row(levels.places[above]));
+        let parent = above
+            .map(|above| (levels.pages[above].row(levels.places[above]), levels.tables[above]));
+        let around = Around {
+            plan: &self.connector.plan,
+            scope: &scope,
+            hash_key: self.call.hash_key.as_ref(),
+            parent,
+        };
         let reading = &mut progress.reading[depth];
-        let taken = take_rows(table, reading, &window, &page, parent, answer)
+        let taken = take_rows(table, reading, &window, &page, &around, answer)
             .map_err(|error| error.of(table))?;
         answer.page_read();
         if !taken.is_whole {
@@ -120,7 +129,8 @@ impl Reader<'_> {
             let page = self.fetch(table, reading, &window, &scope).await;
             let page = page.map_err(|error| error.of(table))?;
             let wanted = child.parent.as_deref().unwrap_or_default();
-            let index = (0..page.rows()).find(|index| page.row_name(table, *index) == wanted);
+            let index = (0..page.rows())
+                .find(|index| page.row_name(table, *index, self.call.hash_key.as_ref()) == wanted);
             levels.pages.push(Arc::clone(&page));
             let Some(index) = index else {
                 // The page has changed and no longer shows this parent: its children begin again.
@@ -281,7 +291,9 @@ impl Reader<'_> {
         let depth = progress.reading.len() - 1;
         let (table, page) = (levels.tables[depth], &levels.pages[depth]);
         if let Some(child) = table.children.first().filter(|_| page.rows() > 0) {
-            progress.reading.push(self.child(*child, page.row_name(table, 0)));
+            progress
+                .reading
+                .push(self.child(*child, page.row_name(table, 0, self.call.hash_key.as_ref())));
             return Ok(());
         }
         self.advance(progress, answer, levels, levels.reached)
@@ -317,14 +329,14 @@ impl Reader<'_> {
                     turn_to(reading, page, &self.call.sync).map_err(|error| error.of(table))?;
                     return Ok(());
                 }
-                Next::Done(_) => {
+                Next::Done(reason) => {
                     let window = Window::of(table, progress, depth)?;
                     let reading = &mut progress.reading[depth];
                     if let Some(from) = window.next_step {
-                        reading.restart();
-                        reading.from = Some(from);
+                        reading.next_step(from);
                         return Ok(());
                     }
+                    tell(table, reading, reason, answer);
                 }
             }
             if self.end(progress, answer, levels) {
@@ -358,10 +370,13 @@ impl Reader<'_> {
             parent.children.iter().position(|index| plan.tables[*index].name == table.name);
         let sibling = sibling.and_then(|at| parent.children.get(at + 1));
         let next = match sibling {
-            Some(sibling) => self.child(*sibling, page.row_name(parent, place)),
-            None if place + 1 < page.rows() => {
-                self.child(parent.children[0], page.row_name(parent, place + 1))
+            Some(sibling) => {
+                self.child(*sibling, page.row_name(parent, place, self.call.hash_key.as_ref()))
             }
+            None if place + 1 < page.rows() => self.child(
+                parent.children[0],
+                page.row_name(parent, place + 1, self.call.hash_key.as_ref()),
+            ),
             None => return false,
         };
         progress.reading.push(next);
@@ -458,6 +473,20 @@ fn is_fleeting(table: &TablePlan) -> bool {
 
 fn facts(table: &TablePlan, reading: &Reading, page: &Page) -> PageFacts {
     PageFacts { rows_so_far: reading.rows, pages_so_far: reading.pages, ..page.facts(table) }
+}
+
+/// Tells that a table has been read to its end, and how one knows.
+fn tell(table: &TablePlan, reading: &Reading, reason: StopReason, answer: &mut Answer) {
+    let is_stepped = reading.from.is_some();
+    if table.lands() {
+        answer.readings.push(protocol::Reading {
+            table: table.name.clone(),
+            reason: if is_stepped { StopReason::WindowEnd } else { reason }.name().to_owned(),
+            pages: reading.pages + reading.pages_before,
+            rows: reading.rows + reading.rows_before,
+            whole: !reading.skipped,
+        });
+    }
 }
 
 /// Turns to the next page, and notices tokens that lead in a circle.

@@ -1,5 +1,7 @@
 //! A page's rows on their way into the answer.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use protocol::Warning;
 
@@ -8,9 +10,11 @@ use crate::cursor::CursorValue;
 use crate::manifest::{CursorConfig, CursorKind, CursorOrder, Deletes, Filtering};
 use crate::page::{self, Page};
 use crate::paginator::PagingError;
-use crate::plan::TablePlan;
+use crate::plan::{Plan, TablePlan};
 use crate::progress::Reading;
 use crate::read_error::ReadError;
+use crate::reshape::HashKey;
+use crate::template::Scope;
 use crate::window::Window;
 
 /// What became of a page.
@@ -30,7 +34,7 @@ pub(crate) fn take_rows(
     reading: &mut Reading,
     window: &Window,
     page: &Page,
-    parent: Option<Bytes>,
+    around: &Around<'_>,
     answer: &mut Answer,
 ) -> Result<Taken, ReadError> {
     let fingerprint = page.fingerprint();
@@ -42,7 +46,7 @@ pub(crate) fn take_rows(
     if repeats && page.rows() > 0 && table.lands() {
         return Err(PagingError::RepeatedPage.into());
     }
-    let mut rows = Rows::new(table, window, parent, reading.newest.as_deref());
+    let mut rows = Rows::new(table, window, around, reading.newest.as_deref());
     let mut index = skip;
     if table.lands() {
         while index < page.rows() {
@@ -56,7 +60,19 @@ pub(crate) fn take_rows(
     } else {
         index = page.rows();
     }
-    let Rows { newest, reached, without_cursor, .. } = rows;
+    let unused: Vec<String> = table.reshape.unused(&rows.seen).map(str::to_owned).collect();
+    let Rows { newest, reached, without_cursor, seen, .. } = rows;
+    if !seen.is_empty() {
+        answer.warnings.extend(unused.into_iter().map(|name| {
+            Warning::new(
+                "rule_unused",
+                format!(
+                    "table {}: no row of a page has a field `{name}`, which a rule hides or drops; it may be misspelt, or stand deeper",
+                    table.name
+                ),
+            )
+        }));
+    }
     reading.newest = newest.map(|newest| newest.text);
     if without_cursor > 0 {
         answer.warnings.push(Warning::new(
@@ -85,17 +101,28 @@ struct Rows<'a> {
     table: &'a TablePlan,
     cursor: Option<&'a CursorConfig>,
     oldest: Option<&'a CursorValue>,
-    parent: Option<Bytes>,
+    around: &'a Around<'a>,
     newest: Option<CursorValue>,
     reached: bool,
     without_cursor: u64,
+    /// The names of fields that rules were held against.
+    seen: BTreeSet<String>,
+}
+
+/// What stands around the rows of a page.
+pub(crate) struct Around<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) scope: &'a Scope,
+    pub(crate) hash_key: Option<&'a HashKey>,
+    /// The row that they are children of, and its table.
+    pub(crate) parent: Option<(Bytes, &'a TablePlan)>,
 }
 
 impl<'a> Rows<'a> {
     fn new(
         table: &'a TablePlan,
         window: &'a Window,
-        parent: Option<Bytes>,
+        around: &'a Around<'a>,
         newest: Option<&str>,
     ) -> Rows<'a> {
         let cursor = table.config.cursor.as_ref();
@@ -104,10 +131,11 @@ impl<'a> Rows<'a> {
             table,
             cursor,
             oldest: window.oldest.as_ref(),
-            parent,
+            around,
             newest: newest.and_then(|(text, cursor)| CursorValue::read(text, cursor.kind()).ok()),
             reached: false,
             without_cursor: 0,
+            seen: BTreeSet::new(),
         }
     }
 
@@ -122,17 +150,40 @@ impl<'a> Rows<'a> {
         if !self.is_wanted(row, index)? {
             return Ok(());
         }
-        match &table.config.deletes {
-            Some(Deletes::Flag(path)) if page::flag(path, row) => {
-                answer.push(table, Door::Delete, &[&key_only(table, row, index)?], non_finite);
+        let around = self.around;
+        let is_gone = match &table.config.deletes {
+            Some(Deletes::Flag(path)) => page::flag(path, row),
+            Some(Deletes::Sweep) | None => false,
+        };
+        let mut row = row.clone();
+        if !table.reshape.is_nothing() {
+            let reshaped = table.reshape.apply(
+                &row,
+                &around.plan.templates,
+                around.scope,
+                around.hash_key,
+                &mut self.seen,
+            );
+            let reshaped = reshaped.map_err(|error| {
+                ReadError::new(
+                    "invalid_expression",
+                    format!("row {index} of a page: {error}"),
+                    "correct `filter` or `add`; a field that may be missing is `row.field | default('')`",
+                )
+            })?;
+            match reshaped {
+                Some(reshaped) => row = reshaped.into(),
+                None => return Ok(()),
             }
-            _ if table.include.is_empty() => {
-                answer.push(table, Door::Insert, &[row], non_finite);
-            }
-            _ => {
-                let included = included(table, row, self.parent.as_ref(), index)?;
-                answer.push(table, Door::Insert, &[&included, &row[1..]], non_finite);
-            }
+        }
+        let included = included(table, &row, around, index)?;
+        if is_gone {
+            let whole = [&included, &row[1..]].concat();
+            answer.push(table, Door::Delete, &[&key_only(table, &whole, index)?], non_finite);
+        } else if table.include.is_empty() {
+            answer.push(table, Door::Insert, &[&row], non_finite);
+        } else {
+            answer.push(table, Door::Insert, &[&included, &row[1..]], non_finite);
         }
         Ok(())
     }
@@ -188,12 +239,18 @@ impl CursorConfig {
 fn included(
     table: &TablePlan,
     row: &[u8],
-    parent: Option<&Bytes>,
+    around: &Around<'_>,
     index: usize,
 ) -> Result<Vec<u8>, ReadError> {
     let mut out = vec![b'{'];
     for (name, path) in &table.include {
-        let found = parent.and_then(|parent| path.find(parent)).ok_or_else(|| {
+        let parent = around.parent.as_ref();
+        let found = parent.and_then(|(row, table)| {
+            // What the parent's table hides stays hidden in its children.
+            let found = path.find(row)?;
+            Some(table.reshape.hide(&path.to_string(), found, around.hash_key))
+        });
+        let found = found.ok_or_else(|| {
             ReadError::new(
                 "missing_parent_field",
                 format!("the parent of row {index} of a page has no `{path}`"),
@@ -204,7 +261,7 @@ fn included(
         protocol::json::quote(name, &mut key);
         out.extend_from_slice(key.as_bytes());
         out.push(b':');
-        out.extend_from_slice(found);
+        out.extend_from_slice(&found);
         out.push(b',');
     }
     let is_empty = row.get(protocol::json::skip_whitespace(row, 1)) == Some(&b'}');

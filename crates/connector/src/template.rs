@@ -170,6 +170,14 @@ impl Scope {
         self.set(name, Value::from_serialize(texts));
     }
 
+    /// This scope with a row, for filters and computed fields.
+    #[must_use]
+    pub(crate) fn with_row(&self, row: &Bytes) -> Scope {
+        let mut inner = self.clone();
+        inner.set("row", json_value(row));
+        inner
+    }
+
     /// This scope with a parent; the parent that was here before is its `parent`.
     #[must_use]
     pub(crate) fn inside(&self, row: Bytes) -> Scope {

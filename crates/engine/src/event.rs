@@ -38,7 +38,21 @@ pub struct Summary {
     pub tables: BTreeMap<String, Counts>,
     pub changes: Vec<SchemaChange>,
     pub warnings: Vec<Warning>,
+    /// The tables that the function said it has read to their end, by the names that it gives them.
+    pub readings: BTreeMap<String, Readings>,
     pub took: Duration,
+}
+
+/// How a table was read in one sync: once, or once for each parent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readings {
+    pub count: u64,
+    pub pages: u64,
+    pub rows: u64,
+    /// The readings from which something was left out.
+    pub partial: u64,
+    /// How one knew the end, the last time.
+    pub reason: String,
 }
 
 /// Why a sync stopped.

@@ -33,7 +33,7 @@ mod widen;
 
 pub use batch::{Batch, Sweep};
 pub use destination::{Counts, Destination, DestinationError, Landed};
-pub use event::{Outcome, Summary, SyncEvent};
+pub use event::{Outcome, Readings, Summary, SyncEvent};
 pub use history::{HISTORY_COMMITS_MAX, HistoryEntry, StoredConnection};
 pub use plan::PlanError;
 pub use position::{Chain, Position, StoredPositionError};

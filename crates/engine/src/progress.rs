@@ -41,6 +41,14 @@ impl<'a, E: FnMut(SyncEvent<'_>) + Send> Progress<'a, E> {
 
     pub(crate) fn called(&mut self, page: u64, response: &Response, took: Duration) {
         let (rows, bytes, has_more) = (response.rows(), response.body_bytes, response.has_more);
+        for reading in &response.readings {
+            let readings = self.summary.readings.entry(reading.table.clone()).or_default();
+            readings.count += 1;
+            readings.pages += reading.pages;
+            readings.rows += reading.rows;
+            readings.partial += u64::from(!reading.whole);
+            readings.reason.clone_from(&reading.reason);
+        }
         let deletes = response.delete.iter().map(|(_, records)| records.rows()).sum();
         (self.on_event)(SyncEvent::Called { page, rows, deletes, bytes, has_more, took });
     }

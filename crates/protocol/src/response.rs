@@ -26,6 +26,21 @@ pub struct Response {
     pub warnings: Vec<Warning>,
     /// The size of the answer on the wire.
     pub body_bytes: u64,
+    /// The tables that were read to their end. Ours alone: other platforms ignore the member.
+    pub readings: Vec<Reading>,
+}
+
+/// A table that was read to its end, and how one knows that it was the end.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Reading {
+    pub table: String,
+    /// `last_page`, `empty_page`, `no_token`, …
+    pub reason: String,
+    /// Pages and rows that the source gave, in all calls of the reading.
+    pub pages: u64,
+    pub rows: u64,
+    /// Whether nothing was left out on the way.
+    pub whole: bool,
 }
 
 /// A table as the function names it.
@@ -90,6 +105,10 @@ impl Response {
         if !self.soft_delete.is_empty() {
             let names = self.soft_delete.iter().map(|table| quoted(&table.0)).collect::<Vec<_>>();
             out.extend_from_slice(format!(",\"softDelete\":[{}]", names.join(",")).as_bytes());
+        }
+        if !self.readings.is_empty() {
+            let readings = serde_json::to_string(&self.readings).expect("readings are JSON");
+            out.extend_from_slice(format!(",\"readings\":{readings}").as_bytes());
         }
         out.extend_from_slice(format!(",\"hasMore\":{}}}", self.has_more).as_bytes());
         out

@@ -81,6 +81,12 @@ fn check_table(
             wrong(at(&["cursor"]), "a bound cannot be the whole address");
         }
     }
+    if !table.hash.0.is_empty() && manifest.hash_key.is_none() {
+        wrong(
+            at(&["hash"]),
+            "hashes need a key, so that nobody can guess what they hide: add `hash_key: \"{{ secrets.hash_key }}\"` to the manifest",
+        );
+    }
     let parent = match &table.for_each {
         None => None,
         Some(ForEach::Values(values)) => {
@@ -114,8 +120,34 @@ fn check_table(
             wrong(at(&["include", field]), "expected a field of the parent, such as parent.id");
         }
     }
+    check_hidden(manifest, table, &at, problems);
     if let Some(pagination) = &table.pagination {
         check_pagination(pagination, &["tables", name, "pagination"], file, problems);
+    }
+}
+
+/// What a table hides must not come back through the state.
+fn check_hidden(
+    manifest: &Manifest,
+    table: &TableConfig,
+    at: &dyn Fn(&[&str]) -> Place,
+    problems: &mut Vec<Problem>,
+) {
+    let mut templates = crate::template::Templates::default();
+    let Ok(reshape) = crate::reshape::Reshape::compile(table, &mut templates) else { return };
+    let pagination = table.pagination.as_ref().unwrap_or(&manifest.pagination);
+    let last_row = match pagination.cursor.as_ref().map(|token| &token.from) {
+        Some(Source::LastRow(path)) => Some(path),
+        _ => None,
+    };
+    let cursor = table.cursor.as_ref().and_then(|cursor| cursor.field.as_ref());
+    for path in [last_row, cursor].into_iter().flatten() {
+        if reshape.hides(&path.to_string()) {
+            problems.push(Problem::new(
+                at(&["hash"]),
+                format!("`{path}` is hidden, and as a cursor it would stand in the state for all to read"),
+            ));
+        }
     }
 }
 

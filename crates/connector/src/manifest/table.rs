@@ -26,7 +26,7 @@ pub struct TableConfig {
     /// Where the rows are in the answer: `data`, `data.items`, `result.*`. Default: the answer itself if
     /// it is a list, or the only list in it.
     pub records: Option<Path>,
-    /// The fields that name a row. Without them every row that is read again is a new row.
+    /// The fields that name a row, by the names that they have in the table. Without them every row that is read again is a new row.
     pub primary_key: Option<OneOrMany>,
     /// What "since the last sync" means. Without it, every sync reads the whole table.
     pub cursor: Option<CursorConfig>,
@@ -42,6 +42,25 @@ pub struct TableConfig {
     pub empty_on: Vec<u16>,
     /// How rows that are gone are noticed.
     pub deletes: Option<Deletes>,
+    /// Keeps the rows for which this is true: an expression such as `row.status != 'draft'`.
+    pub filter: Option<String>,
+    /// Objects whose members become fields of the row: `address` gives `address_city`.
+    pub flatten: OneOrMany,
+    /// New fields by name; templates that see `row`, `parent` and `config`.
+    pub add: IndexMap<String, String>,
+    /// Fields replaced by their keyed hash (HMAC-SHA-256 with `hash_key`): equal values stay equal, in all
+    /// tables, so that joins work. `*` stands for any characters, here and in what follows.
+    pub hash: OneOrMany,
+    /// Fields replaced by stars, but for so many last characters.
+    pub mask: IndexMap<String, u32>,
+    /// Fields cut after so many characters.
+    pub truncate: IndexMap<String, u32>,
+    /// The only fields to keep.
+    pub select: OneOrMany,
+    /// Fields to leave out.
+    pub drop: OneOrMany,
+    /// New names of fields.
+    pub rename: IndexMap<String, String>,
 }
 
 /// The HTTP method.

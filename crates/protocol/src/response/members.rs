@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::TableName;
 use super::declarations::is_empty_array;
 use super::read::not_json;
+use super::{Reading, TableName};
 use crate::json::{self, Validator};
 use crate::{FunctionError, Records, Request, Warning};
 
@@ -19,6 +19,7 @@ pub(super) struct Members {
     pub(super) schema: Option<Bytes>,
     pub(super) soft_delete: Option<Bytes>,
     pub(super) has_more: Option<Bytes>,
+    pub(super) readings: Vec<Reading>,
     pub(super) error_message: Option<Bytes>,
     pub(super) error_type: Option<Bytes>,
     pub(super) stack_trace: Option<Bytes>,
@@ -74,6 +75,8 @@ pub(super) fn read_members(value: &Bytes, request: &Request) -> Result<Members, 
             "schema" => members.schema = Some(text),
             "softDelete" => members.soft_delete = Some(text),
             "hasMore" => members.has_more = Some(text),
+            // What is not in our form is somebody else's member of that name.
+            "readings" => members.readings = serde_json::from_slice(&text).unwrap_or_default(),
             "errorMessage" => members.error_message = Some(text),
             "errorType" => members.error_type = Some(text),
             "stackTrace" | "trace" => members.stack_trace = Some(text),
