@@ -61,7 +61,7 @@ impl Plan {
     /// The first template that is none, and the table that it is in.
     pub(crate) fn compile(manifest: &Manifest) -> Result<Plan, (Option<String>, TemplateProblem)> {
         let (mut templates, mut paths) = (Templates::default(), Templates::for_paths());
-        let authenticator = Authenticator::compile(&manifest.auth, &mut templates)
+        let authenticator = Authenticator::compile(manifest, &mut templates, &mut paths)
             .map_err(|error| (None, TemplateProblem { key: "auth", name: None, error }))?;
         let hash_key = manifest.hash_key.as_deref();
         let hash_key = hash_key.map(|text| templates.compile(text, NAMES)).transpose();

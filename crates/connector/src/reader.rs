@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use protocol::Warning;
+use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use crate::answer::Answer;
@@ -11,7 +12,7 @@ use crate::http::{HttpError, describe};
 use crate::manifest::{Deletes, ParentErrors, Source};
 use crate::page::{self, Page};
 use crate::paginator::{self, Next, PageAt, PageFacts, PagingError, StopReason};
-use crate::plan::{TablePlan, TableSource};
+use crate::plan::{Plan, TablePlan, TableSource};
 use crate::progress::{Progress, Reading};
 use crate::read_error::ReadError;
 use crate::request_builder::HttpRequest;
@@ -155,22 +156,22 @@ impl Reader<'_> {
         if let TableSource::Values(values) = &table.source {
             return Ok(Arc::new(Page::of_values(values)));
         }
-        let request = self.request(table, reading, window, scope)?;
+        let plan = &connector.plan;
+        let make_ready = || {
+            let Plan { authenticator, templates, paths, .. } = plan;
+            authenticator.make_ready(&connector.http, templates, paths, &self.call.scope)
+        };
+        make_ready().await?;
+        let mut request = self.request(table, reading, window, scope)?;
         if let Some(page) = connector.kept.get(&request) {
             return Ok(page);
         }
-        let answer = connector.ahead.take(&connector.http, &request, self.call.deadline).await;
-        let answer = answer.map_err(|error| match error {
-            HttpError::Unavailable { message, retry_after } => {
-                ReadError::Unavailable { message, retry_after }
-            }
-            HttpError::Refused { status, message } => ReadError::Refused {
-                code: "source_refused",
-                message,
-                hint: "correct the manifest, or ask those who run the API".into(),
-                status,
-            },
-        })?;
+        let mut answer = self.send(&request).await?;
+        if answer.status == StatusCode::UNAUTHORIZED && plan.authenticator.forget() {
+            make_ready().await?;
+            request = self.request(table, reading, window, scope)?;
+            answer = self.send(&request).await?;
+        }
         let page = if answer.status.is_success() {
             Page::read(table, answer).map_err(|error| {
                 ReadError::new(
@@ -201,6 +202,22 @@ impl Reader<'_> {
             connector.kept.put(request, Arc::clone(&page));
         }
         Ok(page)
+    }
+
+    async fn send(&self, request: &HttpRequest) -> Result<crate::http::Answer, ReadError> {
+        let connector = self.connector;
+        let answer = connector.ahead.take(&connector.http, request, self.call.deadline).await;
+        answer.map_err(|error| match error {
+            HttpError::Unavailable { message, retry_after } => {
+                ReadError::Unavailable { message, retry_after }
+            }
+            HttpError::Refused { status, message } => ReadError::Refused {
+                code: "source_refused",
+                message,
+                hint: "correct the manifest, or ask those who run the API".into(),
+                status,
+            },
+        })
     }
 
     /// The request for a page, with what lets it in.

@@ -276,9 +276,10 @@ fn members(row: &[u8]) -> Vec<Member<'_>> {
         }
         let (end, escaped) = json::string_end(row, at);
         let literal = std::str::from_utf8(&row[at..end]).unwrap_or("\"\"");
-        let name = match escaped {
-            true => Cow::Owned(json::unescape(literal)),
-            false => Cow::Borrowed(&literal[1..literal.len() - 1]),
+        let name = if escaped {
+            Cow::Owned(json::unescape(literal))
+        } else {
+            Cow::Borrowed(&literal[1..literal.len() - 1])
         };
         let start = json::skip_whitespace(row, json::skip_whitespace(row, end) + 1);
         let end = json::value_end(row, start);
@@ -394,7 +395,12 @@ mod tests {
     #[test]
     fn values_are_hidden_so_that_joins_still_work() {
         // printf a@b.c | openssl dgst -sha256 -hmac pepper
-        check("select: [email, none]\nhash: [email, none]", expect![[r#"{"email":"c4c5568d8408b3497e7fe99d55c681d064653c34f49351269842abefda1a50af","none":null}"#]]);
+        check(
+            "select: [email, none]\nhash: [email, none]",
+            expect![[
+                r#"{"email":"c4c5568d8408b3497e7fe99d55c681d064653c34f49351269842abefda1a50af","none":null}"#
+            ]],
+        );
         check(
             "select: [card, id]\nmask: {card: 4, id: 0}",
             expect![[r#"{"id":"********","card":"********1234"}"#]],
@@ -414,7 +420,10 @@ mod tests {
             "select: [who, n, twice]\nadd: {who: '{{ row.email }} in {{ row.address.city }}', n: '{{ row.id + 1 }}'}",
             expect![[r#"{"who":"a@b.c in Ulm","n":9007199254740994}"#]],
         );
-        check("filter: row.nothing == 1", expect!["`row.nothing == 1` has no value: undefined value"]);
+        check(
+            "filter: row.nothing == 1",
+            expect!["`row.nothing == 1` has no value: undefined value"],
+        );
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Connectors read an API that this crate serves on loopback, faults and all.
 
 mod api;
+mod auth;
 mod budgets;
 mod children;
 mod golden;
 mod incremental;
 mod pagination;
+mod requests;
+mod reshape;
 mod run;
