@@ -15,9 +15,12 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::arguments::{Arguments, Command};
 use crate::clock;
-use crate::connection::Connection;
+use crate::connection::{Connection, Selected};
 use crate::failure::{Exit, Failure};
+use crate::interrupt::Stop;
 use crate::log::Log;
+use crate::output::outln;
+use crate::report;
 
 /// Runs the command; how it went is its exit code.
 pub(crate) fn run(arguments: &Arguments, log: &Arc<Log>) -> Result<Exit, Failure> {
@@ -40,6 +43,40 @@ fn runtime() -> Runtime {
     const WORKERS: usize = 1;
     let runtime = Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
     runtime.expect("the system lets a process have threads")
+}
+
+/// Does its work for each connection, one after the other, until a stop is asked for; one that fails, or
+/// is not ready, does not keep the others. The worst of their ends counts.
+fn each(
+    connections: Vec<Selected>,
+    json: bool,
+    log: &Arc<Log>,
+    work: impl AsyncFn(Arc<Connection>, &Stop) -> Exit,
+) -> Exit {
+    runtime().block_on(async {
+        let stop = Stop::listen(log);
+        let mut worst = Exit::Landed;
+        let mut connections = connections.into_iter();
+        while let Some(Selected { name, ready }) = connections.next() {
+            let exit = match ready {
+                Ok(connection) => work(Arc::new(connection), &stop).await,
+                Err(failure) => {
+                    log.fail(&failure);
+                    if json {
+                        outln!("{}", report::unready(&name, &failure));
+                    }
+                    failure.exit()
+                }
+            };
+            worst = worst.max(exit);
+            if let Some(stopped) = stop.exit() {
+                // A stop that came too late to change anything has stopped nothing.
+                let all_done = exit == Exit::Landed && connections.len() == 0;
+                return if all_done { worst } else { worst.max(stopped) };
+            }
+        }
+        worst
+    })
 }
 
 /// A sync of this connection that begins now.

@@ -1,6 +1,7 @@
 //! Lines on standard error: what happens, for a person or for a machine.
 
 mod envelope;
+mod events;
 mod text;
 
 use std::io::Write;

@@ -24,6 +24,9 @@ pub(crate) fn text(
         Outcome::Complete => "the function has no more".to_owned(),
         Outcome::TimeLimit => "the time limit came; the next sync goes on from here".to_owned(),
         Outcome::Cancelled => "a stop was asked for; the next sync goes on from here".to_owned(),
+        Outcome::Failed { code, .. } if summary.commits == 0 => {
+            format!("{code}; this sync landed nothing, and the next one begins where it did")
+        }
         Outcome::Failed { code, .. } => {
             format!("{code}; what had landed stays, and the next sync goes on from there")
         }

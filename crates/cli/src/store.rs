@@ -197,15 +197,16 @@ fn in_config(config: &Config, name: Option<&str>) -> Result<Vec<Stored>, Failure
 
 async fn in_destination(location: &Location, name: Option<&str>) -> Result<Vec<Stored>, Failure> {
     let found = connections(location).await?;
+    if found.is_empty() {
+        let message = format!("{location} holds no connection: nothing has landed in it");
+        let hint = format!("sync into it first: hasmore sync … --to {location}");
+        return Err(Failure::new("no_connection", message).hint(hint));
+    }
     let known: Vec<&str> = found.iter().map(|stored| stored.connection.as_str()).collect();
     if let Some(name) = name.filter(|name| !known.contains(name)) {
         let message = format!("{location} has no connection {name:.60}");
-        let failure = Failure::new("unknown_connection", message);
-        return Err(if known.is_empty() {
-            failure.hint("nothing has landed in it; sync first")
-        } else {
-            failure.hint(format!("it has {}", known.join(", ")))
-        });
+        let hint = format!("it has {}", known.join(", "));
+        return Err(Failure::new("unknown_connection", message).hint(hint));
     }
     Ok(found
         .into_iter()

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use engine::{Outcome, Summary, SyncEvent};
 
 use crate::arguments::{GlobalArguments, SyncArguments};
-use crate::connection::{self, Connection, Selected};
+use crate::connection::{self, Connection};
 use crate::failure::{Exit, Failure};
 use crate::function::OpenFunction;
 use crate::interrupt::Stop;
@@ -23,27 +23,9 @@ pub(crate) fn run(
     log: &Arc<Log>,
 ) -> Result<Exit, Failure> {
     let connections = connection::selected(global, &arguments.connections, &arguments.given)?;
-    super::runtime().block_on(async {
-        let stop = Stop::listen(log);
-        let mut worst = Exit::Landed;
-        for Selected { name, ready } in connections {
-            let exit = match ready {
-                Ok(connection) => sync_one(Arc::new(connection), arguments, log, &stop).await,
-                Err(failure) => {
-                    log.fail(&failure);
-                    if arguments.json {
-                        outln!("{}", report::unready(&name, &failure));
-                    }
-                    failure.exit()
-                }
-            };
-            worst = worst.max(exit);
-            if stop.exit().is_some() {
-                break;
-            }
-        }
-        Ok(worst)
-    })
+    Ok(super::each(connections, arguments.json, log, async |connection, stop| {
+        sync_one(connection, arguments, log, stop).await
+    }))
 }
 
 async fn sync_one(

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use engine::{Column, Destination, Evidence, PrimaryKey, Table, system_columns};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::arguments::{GlobalArguments, TablesArguments};
 use crate::failure::{Exit, Failure};
@@ -36,16 +36,7 @@ pub(crate) fn run(global: &GlobalArguments, arguments: &TablesArguments) -> Resu
             if arguments.json {
                 let tables = tables.iter();
                 let tables = tables.map(|(name, table)| table_json(name, table, rows[name]));
-                outln!(
-                    "{}",
-                    json!({
-                        "connection": stored.connection,
-                        "namespace": stored.namespace,
-                        "destination": stored.location.to_string(),
-                        "commits": position.ordinal(),
-                        "tables": tables.collect::<Vec<_>>(),
-                    })
-                );
+                outln!("{}", head_json(&stored, position.ordinal(), tables.collect()));
                 continue;
             }
             show_head(&stored, position.ordinal(), paint);
@@ -60,19 +51,20 @@ pub(crate) fn run(global: &GlobalArguments, arguments: &TablesArguments) -> Resu
 /// One of several connections whose first sync is still to come.
 fn show_nothing(stored: &Stored, json: bool, paint: Paint) {
     if json {
-        outln!(
-            "{}",
-            json!({
-                "connection": stored.connection,
-                "namespace": stored.namespace,
-                "destination": stored.location.to_string(),
-                "commits": 0,
-                "tables": [],
-            })
-        );
+        outln!("{}", head_json(stored, 0, Vec::new()));
     } else {
         outln!("{}: nothing has landed yet\n", paint.bold(&stored.connection));
     }
+}
+
+fn head_json(stored: &Stored, commits: u64, tables: Vec<Value>) -> Value {
+    json!({
+        "connection": stored.connection,
+        "namespace": stored.namespace,
+        "destination": stored.location.to_string(),
+        "commits": commits,
+        "tables": tables,
+    })
 }
 
 fn show_head(stored: &Stored, commits: u64, paint: Paint) {

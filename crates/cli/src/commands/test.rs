@@ -5,7 +5,7 @@ use protocol::State;
 use serde_json::json;
 
 use crate::arguments::{GlobalArguments, TestArguments};
-use crate::connection::{self, Connection, Selected};
+use crate::connection::{self, Connection};
 use crate::failure::{Exit, Failure};
 use crate::function::OpenFunction;
 use crate::interrupt::Stop;
@@ -22,27 +22,9 @@ pub(crate) fn run(
     log: &Arc<Log>,
 ) -> Result<Exit, Failure> {
     let connections = connection::selected(global, &arguments.connections, &arguments.given)?;
-    super::runtime().block_on(async {
-        let stop = Stop::listen(log);
-        let mut worst = Exit::Landed;
-        for Selected { name, ready } in connections {
-            let exit = match ready {
-                Ok(connection) => test_one(Arc::new(connection), arguments.json, log, &stop).await,
-                Err(failure) => {
-                    log.fail(&failure);
-                    if arguments.json {
-                        outln!("{}", report::unready(&name, &failure));
-                    }
-                    failure.exit()
-                }
-            };
-            worst = worst.max(exit);
-            if let Some(exit) = stop.exit() {
-                return Ok(exit);
-            }
-        }
-        Ok(worst)
-    })
+    Ok(super::each(connections, arguments.json, log, async |connection, stop| {
+        test_one(connection, arguments.json, log, stop).await
+    }))
 }
 
 async fn test_one(connection: Arc<Connection>, json: bool, log: &Arc<Log>, stop: &Stop) -> Exit {

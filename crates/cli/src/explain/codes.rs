@@ -104,6 +104,11 @@ pub(crate) const ALL: &[Explanation] = &[
         "Choose another `namespace`.",
     ),
     config(
+        "invalid_proxy",
+        "The proxy that the environment names for the `url` cannot be used: it is not spoken to in plain HTTP.",
+        "Name an http:// proxy in HTTPS_PROXY or HTTP_PROXY, or the function's host in NO_PROXY.",
+    ),
+    config(
         "invalid_state",
         "What was given as the new state is not JSON.",
         "Give one JSON value, for example --state '{}'.",
@@ -112,11 +117,6 @@ pub(crate) const ALL: &[Explanation] = &[
         "invalid_url",
         "The `url` cannot be called.",
         "Write a whole URL that begins with http:// or https://.",
-    ),
-    config(
-        "invalid_proxy",
-        "The proxy that the environment names for the `url` cannot be used: it is not spoken to in plain HTTP.",
-        "Name an http:// proxy in HTTPS_PROXY or HTTP_PROXY, or the function's host in NO_PROXY.",
     ),
     config(
         "missing_runtime",
@@ -135,8 +135,8 @@ pub(crate) const ALL: &[Explanation] = &[
     ),
     config(
         "no_connection",
-        "The configuration file names no connection.",
-        "Add one under `connections`.",
+        "The configuration file names no connection, or nothing has landed in the destination.",
+        "Add one under `connections`, or sync into the destination first.",
     ),
     config(
         "no_destination",

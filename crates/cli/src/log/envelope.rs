@@ -9,6 +9,7 @@ use crate::clock;
 use crate::connection::Connection;
 use crate::explain::{self, Kind};
 use crate::failure::Failure;
+use crate::log::events;
 
 /// What of a state is logged, and only at debug level.
 pub(super) const STATE_CHARACTERS_MAX: usize = 500;
@@ -34,6 +35,7 @@ pub(super) fn line(
     connection: &Connection,
     sync_id: &SyncId,
 ) -> String {
+    debug_assert!(events::are_told(event, data.as_ref()), "{event} {data:?} is not on its page");
     let envelope = Envelope {
         event,
         data,

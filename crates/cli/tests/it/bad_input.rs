@@ -244,7 +244,9 @@ fn a_file_of_a_newer_duckdb_is_left_as_it_is() {
     let mut bytes = std::fs::read(&database).expect("the file");
     // A header is a checksum, the word DUCK and the storage version.
     let checksum_of = |header: &[u8]| {
-        let words = header.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap()));
+        let words = header
+            .chunks_exact(8)
+            .map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
         words.fold(5381, |sum, word| sum ^ word.wrapping_mul(0xbf58_476d_1ce4_e5b9)).to_le_bytes()
     };
     assert_eq!((&bytes[8..12], &bytes[..8]), (&b"DUCK"[..], &checksum_of(&bytes[8..4096])[..]));

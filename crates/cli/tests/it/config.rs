@@ -97,7 +97,9 @@ fn one_connection_that_fails_does_not_keep_the_others() {
     let answers = ended.json_lines();
     let outcomes: Vec<_> = answers
         .iter()
-        .map(|a| (a["connection"].as_str().unwrap(), a["outcome"].as_str().unwrap()))
+        .map(|a| {
+            (a["connection"].as_str().expect("a name"), a["outcome"].as_str().expect("an outcome"))
+        })
         .collect();
     assert_eq!(outcomes, [("a_unset", "failed"), ("b_bad", "failed"), ("c_good", "complete")]);
     assert_eq!(answers[0]["error"]["code"], "missing_secret");

@@ -22,7 +22,7 @@ fn f_083_a_second_sync_is_refused_and_the_first_goes_on() {
     let rows =
         query(&folder.path().join("warehouse.duckdb"), "SELECT id FROM orders.t ORDER BY id");
     assert_eq!(rows, [["1"], ["2"]]);
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().collect();
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("a folder").flatten().collect();
     assert_eq!(left.len(), 1, "only the DuckDB file is left: {left:?}");
 }
 

@@ -54,7 +54,7 @@ fn the_last_lines_say_why_it_stopped_and_what_it_did() {
     let ended = Hasmore::sync(folder.path(), &function.url()).run().expect_code(3);
     expect![[r#"
         orders: failed: 0 pages, 0 rows in …
-          invalid_response; what had landed stays, and the next sync goes on from there"#]]
+          invalid_response; this sync landed nothing, and the next one begins where it did"#]]
     .assert_eq(&steady(&ended.stdout));
 }
 

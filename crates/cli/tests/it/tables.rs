@@ -58,6 +58,18 @@ fn every_connection_of_a_file_is_listed() {
 }
 
 #[test]
+fn a_file_in_which_nothing_has_landed_is_told_with_a_hint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let function = FakeFunction::start([Answer::json("[]")]);
+    Hasmore::sync(folder.path(), &function.url()).run().expect_code(3);
+    for line in [&["tables"][..], &["state", "show"], &["state", "show", "orders"]] {
+        let hasmore = Hasmore::new(folder.path()).args(line).args(["--to", "warehouse.duckdb"]);
+        let ended = hasmore.run().expect_error(2, "no_connection");
+        assert!(ended.stderr.contains("sync into it first"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_connection_that_has_not_landed_is_listed_with_the_others() {
     let folder = tempfile::tempdir().expect("a folder");
     let function = FakeFunction::start([page(r#"[{"id":1}]"#, "{}", false)]);
