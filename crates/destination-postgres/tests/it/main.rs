@@ -1,0 +1,9 @@
+//! Batches planned from real answers, landed in a real server, and what may be wrong with it.
+
+mod by_hand;
+mod connecting;
+mod limits;
+mod obstacles;
+mod rights;
+mod rivals;
+mod support;
