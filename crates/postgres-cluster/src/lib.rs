@@ -74,6 +74,11 @@ impl Cluster {
         self.port
     }
 
+    /// One of the programs that came with the server.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.binaries.folder.join(name)
+    }
+
     /// Where data, socket and log lie.
     pub fn folder(&self) -> &Path {
         self.folder.path()
