@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use destination_postgres::{Postgres, Server};
-use engine::DestinationError;
+use engine::{DestinationError, Landed};
 use postgres_cluster::{Binaries, Cluster, RESTARTABLE, SUPERUSER, User};
 use simulation::conformance::bench::block_on;
 
@@ -112,6 +112,6 @@ fn certificates_are_checked_unless_that_is_waived() {
     let server =
         Server::read(&format!("postgres://{SUPERUSER}@localhost.:{port}/postgres"), &|_| None);
     let refused = block_on(Postgres::open(&server.expect("a URL"), "shop", "shop"));
-    let refused: Result<engine::Landed, DestinationError> = refused.map(|_| Default::default());
+    let refused: Result<Landed, DestinationError> = refused.map(|_| Landed::default());
     assert!(told(&refused).starts_with("destination_"), "{}", told(&refused));
 }

@@ -4,6 +4,7 @@ mod by_hand;
 mod connecting;
 mod limits;
 mod obstacles;
+mod pooled;
 mod rights;
 mod rivals;
 mod support;

@@ -1,5 +1,6 @@
 //! Servers that refuse: each by its code, nothing half-applied, and the next sync goes on.
 
+use engine::Landed;
 use expect_test::expect;
 
 use crate::support::{World, check_refused, open, rows, told};
@@ -65,7 +66,7 @@ fn another_encoding_is_refused() {
     ));
     let url = world.url().replace(world.database(), &database);
     let mut destination = open(&url).expect("a connection");
-    let refused = crate::support::position(&mut destination).map(|_| Default::default());
+    let refused = crate::support::position(&mut destination).map(|_| Landed::default());
     expect!["destination_encoding: destination refused: the database has the encoding LATIN1, which cannot hold every text"]
         .assert_eq(&told(&refused));
     drop(destination);
@@ -75,7 +76,7 @@ fn another_encoding_is_refused() {
 #[test]
 fn the_schema_of_positions_is_refused() {
     let world = World::new();
-    let refused = crate::support::open_as(&world.url(), "_hasmore").map(|_| Default::default());
+    let refused = crate::support::open_as(&world.url(), "_hasmore").map(|_| Landed::default());
     assert!(told(&refused).starts_with("invalid_namespace: "), "{}", told(&refused));
 }
 

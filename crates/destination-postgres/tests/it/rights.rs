@@ -104,7 +104,7 @@ fn rows_that_a_policy_hides_are_no_surprise() {
         || {
             role.world.by_hand(
                 "ALTER TABLE shop.t DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY",
-            )
+            );
         },
     );
 }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use engine::DestinationError;
+use engine::{DestinationError, Landed};
 use postgres_cluster::{Cluster, FAST, RESTARTABLE, SUPERUSER};
 
 use crate::support::{World, commit, land_in, open, open_as, position, rows, told};
@@ -48,7 +48,9 @@ fn many_connections_begin_at_once() {
         }
     };
     let all: Vec<_> = (0..8).map(|number| thread::spawn(begin(number))).collect();
-    all.into_iter().for_each(|one| one.join().expect("none fails"));
+    for one in all {
+        one.join().expect("none fails");
+    }
     assert_eq!(world.query("SELECT count(*), sum(ordinal) FROM _hasmore.positions"), "8 | 24\n");
 }
 
@@ -100,7 +102,7 @@ fn a_server_that_is_not_there_is_told_at_once() {
     let mut cluster = Cluster::start(&FAST).expect("a cluster");
     let url = cluster.url(SUPERUSER, "postgres");
     cluster.stop();
-    let refused = open(&url).map(|_| Default::default());
+    let refused = open(&url).map(|_| Landed::default());
     assert!(told(&refused).starts_with("destination_unavailable: "), "{}", told(&refused));
 }
 
