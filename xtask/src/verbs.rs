@@ -87,7 +87,10 @@ pub(crate) fn bench(rest: &[String]) -> Result<(), String> {
             .arg("--python")
             .arg(environment.join("bin/python")),
     )?;
-    program::run(&mut Command::new(folder.join("columns")))
+    program::run(&mut Command::new(folder.join("columns")))?;
+    postgres_cluster::Binaries::obtain()?;
+    let quick = rest.iter().filter(|word| *word == "--quick");
+    program::run(Command::new(folder.join("postgres")).args(quick).arg(folder.join("hasmore")))
 }
 
 fn lint_phases(phases: &mut Phases) -> Result<(), String> {

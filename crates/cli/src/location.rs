@@ -14,7 +14,7 @@ use crate::reference;
 pub(crate) enum Location {
     /// A DuckDB file.
     File(PathBuf),
-    Postgres(Server),
+    Postgres(Box<Server>),
 }
 
 impl Location {
@@ -28,7 +28,7 @@ impl Location {
         let text = reference::expand(text, variable)
             .map_err(|message| Failure::new("missing_secret", format!("destination: {message}")))?;
         if Server::is_url(&text) {
-            return Ok(Location::Postgres(Server::read(&text, variable)?));
+            return Ok(Location::Postgres(Box::new(Server::read(&text, variable)?)));
         }
         if text.contains("://") {
             return Err(Failure::new(

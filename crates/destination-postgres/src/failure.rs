@@ -135,15 +135,15 @@ pub(crate) fn to_connect(error: &Error, server: &str) -> DestinationError {
             "create the database first, or correct its name",
         ),
         Some(_) => of(error, &doing),
-        None if error.to_string().contains("TLS") || error.to_string().contains("tls") => refused(
-            "destination_tls",
-            said(),
-            "name the server's CA with sslrootcert=FILE; sslmode=disable does without encryption, where the network is yours",
-        ),
-        None if error.to_string().contains("password missing") => refused(
+        None if message(error).contains("password missing") => refused(
             "destination_authentication",
             said(),
             "give the password by PGPASSWORD, in ~/.pgpass, or in the URL by ${NAME}",
+        ),
+        None if message(error).contains("TLS") => refused(
+            "destination_tls",
+            said(),
+            "name the server's CA with sslrootcert=FILE; sslmode=disable does without encryption, where the network is yours",
         ),
         None => DestinationError::Unavailable(said()),
     }

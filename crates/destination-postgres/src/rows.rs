@@ -204,7 +204,9 @@ mod tests {
         wanted.put_i16(weight);
         wanted.put_u16(sign);
         wanted.put_u16(digits_after);
-        groups.iter().for_each(|group| wanted.put_i16(*group));
+        for group in groups {
+            wanted.put_i16(*group);
+        }
         assert_eq!(out, wanted, "{value} with {scale} digits after the point");
     }
 

@@ -271,10 +271,8 @@ fn shown(config: &Config) -> String {
         .iter()
         .enumerate()
         .map(|(index, host)| {
-            let host = match host.contains(':') {
-                true => format!("[{host}]"),
-                false => host.replace('/', "%2F"),
-            };
+            let is_v6 = host.contains(':');
+            let host = if is_v6 { format!("[{host}]") } else { host.replace('/', "%2F") };
             match port_of(index) {
                 PORT => host,
                 port => format!("{host}:{port}"),

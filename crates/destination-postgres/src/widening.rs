@@ -31,7 +31,9 @@ pub(crate) fn expression(column: &str, from: ColumnType, to: ColumnType) -> Stri
 
 fn text(column: &str, from: ColumnType) -> String {
     match from {
-        ColumnType::Boolean | ColumnType::Long | ColumnType::LocalDate => format!("{column}::text"),
+        ColumnType::Boolean | ColumnType::Long | ColumnType::LocalDate | ColumnType::Json => {
+            format!("{column}::text")
+        }
         ColumnType::Decimal { .. } => format!("trim_scale({column})::text"),
         ColumnType::Double => double_text(column),
         ColumnType::LocalDateTime => date_time_text(column),
@@ -39,7 +41,6 @@ fn text(column: &str, from: ColumnType) -> String {
             format!("{} || 'Z'", date_time_text(&format!("({column} AT TIME ZONE 'UTC')")))
         }
         ColumnType::String => column.to_owned(),
-        ColumnType::Json => format!("{column}::text"),
     }
 }
 

@@ -24,7 +24,9 @@ const START_MAX: Duration = Duration::from_secs(60);
 /// The superuser of the cluster; it needs no password from this machine.
 pub const SUPERUSER: &str = "postgres";
 
-/// Settings for tests that survive no power failure and need none.
+/// Settings for tests that end a server and start it again: what was committed is still there.
+pub const RESTARTABLE: [&str; 1] = ["fsync=off"];
+/// Settings for tests that need nothing of what an ended server held.
 pub const FAST: [&str; 3] = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
 
 /// A server with a data folder and a port of its own. It ends with the value, and with the process
@@ -70,6 +72,11 @@ impl Cluster {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// One of the programs that came with the server.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.binaries.folder.join(name)
     }
 
     /// Where data, socket and log lie.
@@ -166,10 +173,17 @@ impl Cluster {
     }
 
     fn launch(&mut self) -> Result<(), String> {
+        // A signal that comes before the server has begun is lost, so there are many of them.
         // Without a word before the end of its input, nobody is left who would remove the folder.
         const KEEP: &str = r#"log=$1 folder=$2; shift 2; "$@" </dev/null >>"$log" 2>&1 & server=$!
-            read -r word; kill -QUIT $server; wait $server
+            read -r word
+            (while kill -QUIT $server 2>/dev/null; do sleep 0.1; done) &
+            wait $server
             if [ -z "$word" ]; then cd /; rm -rf "$folder"; fi"#;
+        // That of a server which was cut off would look like a server that is ready.
+        for stale in [self.data().join("postmaster.pid"), self.log()] {
+            let _ = fs::remove_file(stale);
+        }
         let mut keeper = self.command("/bin/sh");
         keeper.args(["-c", KEEP, "sh"]).arg(self.log()).arg(self.folder.path());
         keeper.arg(self.binaries.folder.join("postgres"));

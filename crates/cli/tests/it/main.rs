@@ -1,4 +1,5 @@
-//! The built binary, end to end: against a scripted function, into real DuckDB files.
+//! The built binary, end to end: against a scripted function, into real DuckDB files and a real
+//! Postgres.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
@@ -16,6 +17,7 @@ mod log_events;
 mod main_job;
 mod output;
 mod paging;
+mod postgres;
 mod preview;
 mod requests;
 mod setup_test;
