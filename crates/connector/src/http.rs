@@ -78,6 +78,11 @@ impl Http {
         }))
     }
 
+    /// The largest body, packed or not.
+    pub(crate) fn body_bytes_max(&self) -> u64 {
+        self.0.body_bytes_max
+    }
+
     /// Sends, as often as it takes, and not beyond `deadline`. Every status but those that mean "later"
     /// is an answer.
     ///

@@ -22,6 +22,7 @@ mod window;
 mod ahead;
 mod auth;
 mod cursor;
+mod format;
 mod http;
 mod page;
 mod paginator;

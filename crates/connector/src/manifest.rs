@@ -15,8 +15,8 @@ use serde::Deserialize;
 pub use auth::Auth;
 pub use places::{Source, Target};
 pub use table::{
-    CursorConfig, CursorFormat, CursorKind, CursorOrder, Deletes, Filtering, ForEach, Method,
-    ParentErrors, TableConfig,
+    BadRows, Csv, CursorConfig, CursorFormat, CursorKind, CursorOrder, Deletes, Filtering, ForEach,
+    Format, Method, ParentErrors, TableConfig,
 };
 pub use values::{BodyTemplate, OneOrMany};
 

@@ -7,12 +7,13 @@ use protocol::json;
 use reqwest::header::HeaderMap;
 use sha2::{Digest, Sha256};
 
+use crate::format::{self, FormatError, Opened};
 use crate::http::Answer;
 use crate::manifest::Source;
 use crate::paginator::{PageAt, PageFacts};
 use crate::plan::TablePlan;
 use crate::reshape::HashKey;
-use crate::selector::{Path, SelectError, Selection, scalar};
+use crate::selector::{Path, Selection, scalar};
 
 /// A page that was read: its body, and the ranges of its rows in it.
 #[derive(Debug)]
@@ -20,33 +21,34 @@ pub(crate) struct Page {
     body: Bytes,
     headers: HeaderMap,
     selection: Selection,
+    /// Rows that could not be read and are left out, as the manifest allows.
+    pub(crate) bad_rows: u64,
 }
 
 impl Page {
-    /// Finds the rows of an answer.
+    /// Finds the rows of an answer, which may unpack to `bytes_max` at most.
     ///
     /// # Errors
-    /// When the body is not JSON, or its rows are not where they are said to be.
-    pub(crate) fn read(table: &TablePlan, answer: Answer) -> Result<Page, SelectError> {
+    /// When the body is not what the manifest says, or its rows are not where they are said to be.
+    pub(crate) fn read(
+        table: &TablePlan,
+        answer: Answer,
+        bytes_max: u64,
+    ) -> Result<Page, FormatError> {
         let Answer { headers, body, .. } = answer;
         // 204, or an empty body: nothing is here.
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Page::empty(table, headers));
         }
-        let body = match body.strip_prefix(b"\xef\xbb\xbf") {
-            Some(_) => body.slice(3..),
-            None => body,
-        };
-        simdutf8::basic::from_utf8(&body).map_err(|_| SelectError::NotUtf8)?;
-        let selection = table.selector.select(&body)?;
-        Ok(Page { body, headers, selection })
+        let Opened { json, selection, bad_rows } = format::open(table, body, bytes_max)?;
+        Ok(Page { body: json, headers, selection, bad_rows })
     }
 
     /// A page without rows.
     pub(crate) fn empty(table: &TablePlan, headers: HeaderMap) -> Page {
         let values = vec![None; table.selector.values.len()];
         let selection = Selection { values, ..Selection::default() };
-        Page { body: Bytes::new(), headers, selection }
+        Page { body: Bytes::new(), headers, selection, bad_rows: 0 }
     }
 
     /// A page of texts, for the parents that a manifest lists.
@@ -59,7 +61,7 @@ impl Page {
             records.push(start..body.len());
         }
         let selection = Selection { records, ..Selection::default() };
-        Page { body: body.into(), headers: HeaderMap::new(), selection }
+        Page { body: body.into(), headers: HeaderMap::new(), selection, bad_rows: 0 }
     }
 
     pub(crate) fn rows(&self) -> usize {

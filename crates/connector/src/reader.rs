@@ -173,7 +173,7 @@ impl Reader<'_> {
             answer = self.send(&request).await?;
         }
         let page = if answer.status.is_success() {
-            Page::read(table, answer).map_err(|error| {
+            Page::read(table, answer, connector.http.body_bytes_max()).map_err(|error| {
                 ReadError::new(
                     "invalid_page",
                     format!("an answer of {}: {error}", crate::http::place(&request.url)),

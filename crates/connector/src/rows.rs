@@ -83,6 +83,15 @@ pub(crate) fn take_rows(
             ),
         ));
     }
+    if page.bad_rows > 0 {
+        answer.warnings.push(Warning::new(
+            "bad_rows",
+            format!(
+                "table {}: {} rows of a page have too many or too few fields and are left out",
+                table.name, page.bad_rows
+            ),
+        ));
+    }
     if index < page.rows() {
         reading.sent = Some((index as u64, fingerprint));
         return Ok(Taken { is_whole: false, reached });

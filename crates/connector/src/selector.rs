@@ -74,6 +74,14 @@ impl Path {
     }
 }
 
+impl Path {
+    /// The path of what this is in.
+    pub(crate) fn parent(&self) -> Option<Path> {
+        let (_, parent) = self.0.split_last()?;
+        Some(Path(parent.to_vec()))
+    }
+}
+
 /// Where the member or element begins; the last one of a name counts, as everywhere.
 fn step(valid: &[u8], mut at: usize, segment: &Segment) -> Option<usize> {
     let is_object = valid.get(at) == Some(&b'{');
@@ -152,8 +160,6 @@ pub(crate) struct Selection {
 pub(crate) enum SelectError {
     #[error("it is not JSON: {0}")]
     NotJson(#[from] JsonError),
-    #[error("it is not UTF-8")]
-    NotUtf8,
     #[error("it has nothing at `{path}`{}", known(.members))]
     NoRecords { path: Path, members: Vec<String> },
     #[error("it has no list of rows; say where they are with `records`{}", known(.0))]

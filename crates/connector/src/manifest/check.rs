@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Deletes, Filtering, ForEach, Manifest, Pagination, Source, TableConfig, Target};
+use super::{Csv, Deletes, Filtering, ForEach, Manifest, Pagination, Source, TableConfig, Target};
 use crate::plan::Plan;
 use crate::yaml::{Entry, Node, Place, Problem, nearest};
 
@@ -120,9 +120,31 @@ fn check_table(
             wrong(at(&["include", field]), "expected a field of the parent, such as parent.id");
         }
     }
+    check_csv(&table.csv, &at, problems);
     check_hidden(manifest, table, &at, problems);
     if let Some(pagination) = &table.pagination {
         check_pagination(pagination, &["tables", name, "pagination"], file, problems);
+    }
+}
+
+fn check_csv(csv: &Csv, at: &dyn Fn(&[&str]) -> Place, problems: &mut Vec<Problem>) {
+    let is_one_byte = |text: &Option<String>| {
+        text.as_ref().is_none_or(|text| text.len() == 1 || matches!(text.as_str(), "tab" | "\\t"))
+    };
+    for (key, text) in
+        [("delimiter", &csv.delimiter), ("quote", &csv.quote), ("comment", &csv.comment)]
+    {
+        if !is_one_byte(text) {
+            problems
+                .push(Problem::new(at(&["csv", key]), "expected one character of ASCII, or tab"));
+        }
+    }
+    let encoding = csv.encoding.as_deref();
+    if encoding.is_some_and(|name| encoding_rs::Encoding::for_label(name.as_bytes()).is_none()) {
+        problems.push(Problem::new(
+            at(&["csv", "encoding"]),
+            "this encoding is unknown; try utf-8, windows-1252 or utf-16le",
+        ));
     }
 }
 

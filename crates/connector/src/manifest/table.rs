@@ -23,6 +23,10 @@ pub struct TableConfig {
     pub body: Option<BodyTemplate>,
     /// Form fields, sent as `application/x-www-form-urlencoded`; templates.
     pub form: IndexMap<String, String>,
+    /// What the answer is. gzip, zstd and a zip archive with one file are unpacked first.
+    pub format: Format,
+    /// How the text is laid out, where `format` is `csv`.
+    pub csv: Csv,
     /// Where the rows are in the answer: `data`, `data.items`, `result.*`. Default: the answer itself if
     /// it is a list, or the only list in it.
     pub records: Option<Path>,
@@ -61,6 +65,89 @@ pub struct TableConfig {
     pub drop: OneOrMany,
     /// New names of fields.
     pub rename: IndexMap<String, String>,
+}
+
+/// What an answer is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// One JSON document.
+    #[default]
+    Json,
+    /// JSON objects one after the other, a line each or not.
+    JsonLines,
+    /// A table of text.
+    Csv,
+    /// XML: elements are fields, attributes are fields named `@name`, prefixes are dropped.
+    Xml,
+}
+
+/// How a table of text is laid out.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Csv {
+    /// What stands between fields: a character, or `tab`. Default: a comma.
+    pub delimiter: Option<String>,
+    /// What surrounds fields that hold a delimiter. Default: a double quote.
+    pub quote: Option<String>,
+    /// What lines begin with that are no rows.
+    pub comment: Option<String>,
+    /// Whether the first line names the columns.
+    pub header: bool,
+    /// The names of the columns, in place of those of the header.
+    pub columns: Vec<String>,
+    /// Lines before the header or the first row.
+    pub skip_lines: u32,
+    /// The text's encoding, such as `windows-1252`. Default: UTF-8, or as a byte order mark says.
+    pub encoding: Option<String>,
+    /// Texts that mean nothing. Default: the empty one.
+    pub null: Vec<String>,
+    /// Whether numbers and booleans in their plain form are such; `007` stays text.
+    pub types: bool,
+    /// Whether white space around fields is dropped.
+    pub trim: bool,
+    /// What happens to a row with too many or too few fields.
+    pub bad_rows: BadRows,
+}
+
+impl Default for Csv {
+    fn default() -> Csv {
+        Csv {
+            delimiter: None,
+            quote: None,
+            comment: None,
+            header: true,
+            columns: Vec::new(),
+            skip_lines: 0,
+            encoding: None,
+            null: Vec::new(),
+            types: true,
+            trim: false,
+            bad_rows: BadRows::Stop,
+        }
+    }
+}
+
+impl Csv {
+    /// The byte between fields.
+    pub(crate) fn delimiter(&self) -> u8 {
+        match self.delimiter.as_deref() {
+            None => b',',
+            Some("tab" | "\\t") => b'\t',
+            Some(other) => other.bytes().next().unwrap_or(b','),
+        }
+    }
+}
+
+/// What happens to a row with too many or too few fields.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum BadRows {
+    /// The sync fails and names the line.
+    #[default]
+    Stop,
+    /// It is left out, and a warning counts it.
+    Skip,
 }
 
 /// The HTTP method.
