@@ -23,6 +23,7 @@ struct Inner {
     plain: OnceLock<Client>,
     timeout: Duration,
     retries: u32,
+    backoff: Duration,
     body_bytes_max: u64,
     under_way: Semaphore,
     pace: Pace,
@@ -72,6 +73,7 @@ impl Http {
             plain: OnceLock::new(),
             timeout: requests.timeout.map_or(TIMEOUT, |timeout| timeout.0),
             retries: requests.retries.unwrap_or(RETRIES),
+            backoff: requests.backoff.map_or(BACKOFF, |pause| pause.0),
             body_bytes_max: requests.body_bytes.map_or(BODY_BYTES_MAX, |size| size.0),
             under_way: Semaphore::new(concurrency as usize),
             pace: Pace::new(requests),
@@ -110,7 +112,7 @@ impl Http {
             let HttpError::Unavailable { retry_after, .. } = &failure else {
                 unreachable!("what is refused has returned")
             };
-            let pause = retry_after.unwrap_or_else(|| backoff(tries));
+            let pause = retry_after.unwrap_or_else(|| backoff(self.0.backoff, tries));
             tries += 1;
             let too_late = deadline.is_some_and(|deadline| Instant::now() + pause > deadline);
             if retry_after.is_some() {
@@ -306,8 +308,8 @@ fn unavailable(url: &Url, error: &reqwest::Error) -> HttpError {
 }
 
 /// Doubling pauses, each shortened by up to a half so that callers do not march in step.
-fn backoff(tries: u32) -> Duration {
-    let longest = BACKOFF.saturating_mul(1 << tries.min(10)).min(BACKOFF_MAX);
+fn backoff(first: Duration, tries: u32) -> Duration {
+    let longest = first.saturating_mul(1 << tries.min(10)).min(BACKOFF_MAX);
     let random =
         std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), tries);
     #[expect(clippy::cast_precision_loss, reason = "a share of a pause")]

@@ -157,6 +157,8 @@ pub struct Requests {
     pub timeout: Option<Span>,
     /// A request is tried again so many times when the API is busy or gone. Default: 5.
     pub retries: Option<u32>,
+    /// The pause before the second try; it doubles from try to try, up to 30s. Default: 500ms.
+    pub backoff: Option<Span>,
     /// An answer larger than this is refused. Default: 256 MiB.
     pub body_bytes: Option<yaml::Size>,
 }

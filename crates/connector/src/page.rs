@@ -1,6 +1,8 @@
 //! One page as it came: where its rows are, and what it says about the pages after it.
 
+use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use protocol::json;
@@ -23,6 +25,7 @@ pub(crate) struct Page {
     selection: Selection,
     /// Rows that could not be read and are left out, as the manifest allows.
     pub(crate) bad_rows: u64,
+    parents: OnceLock<Vec<(String, usize)>>,
 }
 
 impl Page {
@@ -41,14 +44,14 @@ impl Page {
             return Ok(Page::empty(table, headers));
         }
         let Opened { json, selection, bad_rows } = format::open(table, body, bytes_max)?;
-        Ok(Page { body: json, headers, selection, bad_rows })
+        Ok(Page { body: json, headers, selection, bad_rows, parents: OnceLock::new() })
     }
 
     /// A page without rows.
     pub(crate) fn empty(table: &TablePlan, headers: HeaderMap) -> Page {
         let values = vec![None; table.selector.values.len()];
         let selection = Selection { values, ..Selection::default() };
-        Page { body: Bytes::new(), headers, selection, bad_rows: 0 }
+        Page { body: Bytes::new(), headers, selection, bad_rows: 0, parents: OnceLock::new() }
     }
 
     /// A page of texts, for the parents that a manifest lists.
@@ -61,7 +64,13 @@ impl Page {
             records.push(start..body.len());
         }
         let selection = Selection { records, ..Selection::default() };
-        Page { body: body.into(), headers: HeaderMap::new(), selection, bad_rows: 0 }
+        Page {
+            body: body.into(),
+            headers: HeaderMap::new(),
+            selection,
+            bad_rows: 0,
+            parents: OnceLock::new(),
+        }
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -86,14 +95,24 @@ impl Page {
         short(hash)
     }
 
-    /// What names a row among its siblings: its key, or its number where it has none. It goes into the
-    /// state, so a key that is hidden in the table is hidden here too.
-    pub(crate) fn row_name(
+    /// The rows that children are read for: each name once, with the number of the first row that has it.
+    pub(crate) fn parents(
         &self,
         table: &TablePlan,
-        index: usize,
         hash_key: Option<&HashKey>,
-    ) -> String {
+    ) -> &[(String, usize)] {
+        self.parents.get_or_init(|| {
+            let mut met = HashSet::new();
+            (0..self.rows())
+                .map(|index| (self.row_name(table, index, hash_key), index))
+                .filter(|(name, _)| met.insert(name.clone()))
+                .collect()
+        })
+    }
+
+    /// What names a row among its siblings: its key, or its number where it has none. It goes into the
+    /// state, so a key that is hidden in the table is hidden here too.
+    fn row_name(&self, table: &TablePlan, index: usize, hash_key: Option<&HashKey>) -> String {
         let row = self.row(index);
         if !row.starts_with(b"{") {
             return scalar(&row).unwrap_or_default();

@@ -50,6 +50,10 @@ impl Reader<'_> {
         answer: &mut Answer,
     ) -> Result<(), ReadError> {
         let mut levels = self.levels(progress).await?;
+        if let Some(error) = levels.failed.take() {
+            progress.reading.truncate(levels.tables.len());
+            return self.recover(error, progress, answer, &levels);
+        }
         if levels.lost {
             progress.reading.truncate(levels.tables.len());
             return self.descend_or_advance(progress, answer, &levels);
@@ -76,8 +80,7 @@ impl Reader<'_> {
             Err(error) => return self.recover(error.of(table), progress, answer, &levels),
         };
         let above = depth.checked_sub(1);
-        let parent = above
-            .map(|above| (levels.pages[above].row(levels.places[above]), levels.tables[above]));
+        let parent = above.map(|above| (self.parent_row(&levels, above), levels.tables[above]));
         let around = Around {
             plan: &self.connector.plan,
             scope: &scope,
@@ -127,19 +130,24 @@ impl Reader<'_> {
             levels.scopes.push(scope.clone());
             let Some(child) = progress.reading.get(depth + 1) else { break };
             let window = Window::of(table, progress, depth).map_err(|error| error.of(table))?;
-            let page = self.fetch(table, reading, &window, &scope).await;
-            let page = page.map_err(|error| error.of(table))?;
+            let page = match self.fetch(table, reading, &window, &scope).await {
+                Ok(page) => page,
+                Err(error) => {
+                    levels.failed = Some(error.of(table));
+                    return Ok(levels);
+                }
+            };
             let wanted = child.parent.as_deref().unwrap_or_default();
-            let index = (0..page.rows())
-                .find(|index| page.row_name(table, *index, self.call.hash_key.as_ref()) == wanted);
+            let parents = page.parents(table, self.call.hash_key.as_ref());
+            let place = parents.iter().position(|(name, _)| name == wanted);
             levels.pages.push(Arc::clone(&page));
-            let Some(index) = index else {
+            let Some(place) = place else {
                 // The page has changed and no longer shows this parent: its children begin again.
                 levels.lost = true;
                 return Ok(levels);
             };
-            levels.places.push(index);
-            scope = scope.inside(page.row(index));
+            levels.places.push(place);
+            scope = scope.inside(page.row(parents[place].1));
         }
         Ok(levels)
     }
@@ -280,9 +288,9 @@ impl Reader<'_> {
         if child.config.cursor.is_some() || !child.lands() {
             return;
         }
-        let last = page.rows().min(from + connector.ahead.room());
-        for index in from..last {
-            let scope = scope.inside(page.row(index));
+        let parents = page.parents(table, self.call.hash_key.as_ref());
+        for (_, index) in parents.iter().skip(from).take(connector.ahead.room()) {
+            let scope = scope.inside(page.row(*index));
             let reading = Reading::of(&child.name);
             if let Ok(request) = self.request(child, &reading, &Window::default(), &scope) {
                 connector.ahead.begin(&connector.http, &request, self.call.deadline);
@@ -307,13 +315,19 @@ impl Reader<'_> {
     ) -> Result<(), ReadError> {
         let depth = progress.reading.len() - 1;
         let (table, page) = (levels.tables[depth], &levels.pages[depth]);
-        if let Some(child) = table.children.first().filter(|_| page.rows() > 0) {
-            progress
-                .reading
-                .push(self.child(*child, page.row_name(table, 0, self.call.hash_key.as_ref())));
+        let parents = page.parents(table, self.call.hash_key.as_ref());
+        if let (Some(child), Some((name, _))) = (table.children.first(), parents.first()) {
+            progress.reading.push(self.child(*child, name.clone()));
             return Ok(());
         }
         self.advance(progress, answer, levels, levels.reached)
+    }
+
+    /// The row that the level below is read for.
+    fn parent_row(&self, levels: &Levels<'_>, above: usize) -> bytes::Bytes {
+        let page = &levels.pages[above];
+        let parents = page.parents(levels.tables[above], self.call.hash_key.as_ref());
+        page.row(parents[levels.places[above]].1)
     }
 
     fn child(&self, index: usize, parent: String) -> Reading {
@@ -386,15 +400,11 @@ impl Reader<'_> {
         let sibling =
             parent.children.iter().position(|index| plan.tables[*index].name == table.name);
         let sibling = sibling.and_then(|at| parent.children.get(at + 1));
-        let next = match sibling {
-            Some(sibling) => {
-                self.child(*sibling, page.row_name(parent, place, self.call.hash_key.as_ref()))
-            }
-            None if place + 1 < page.rows() => self.child(
-                parent.children[0],
-                page.row_name(parent, place + 1, self.call.hash_key.as_ref()),
-            ),
-            None => return false,
+        let parents = page.parents(parent, self.call.hash_key.as_ref());
+        let next = match (sibling, parents.get(place + 1)) {
+            (Some(sibling), _) => self.child(*sibling, parents[place].0.clone()),
+            (None, Some((name, _))) => self.child(parent.children[0], name.clone()),
+            (None, None) => return false,
         };
         progress.reading.push(next);
         true
@@ -478,6 +488,8 @@ struct Levels<'plan> {
     places: Vec<usize>,
     /// Whether the page of the innermost table no longer shows the parent that was being read for.
     lost: bool,
+    /// Why a parent's page could not be read again; the innermost table is that parent's.
+    failed: Option<ReadError>,
     /// Whether the page just read came to rows that are older than the cursor.
     reached: bool,
 }

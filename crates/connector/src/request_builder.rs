@@ -42,6 +42,7 @@ pub(crate) struct RequestTemplate {
     query: Vec<(String, Template)>,
     headers: Vec<(String, Template)>,
     body: Option<CompiledBody>,
+    text: Option<Template>,
     form: Vec<(String, Template)>,
 }
 
@@ -95,7 +96,10 @@ impl RequestTemplate {
             Some(body) => Some(CompiledBody::compile(body, templates).map_err(at("body", None))?),
             None => None,
         };
-        Ok(RequestTemplate { method: table.method, base, path, query, headers, body, form })
+        let text = table.text.as_deref();
+        let text = text.map(|text| templates.compile(text, NAMES)).transpose();
+        let text = text.map_err(at("text", None))?;
+        Ok(RequestTemplate { method: table.method, base, path, query, headers, body, text, form })
     }
 
     /// The request of one page. `written` are the values that paging and cursor write into it.
@@ -164,7 +168,7 @@ impl RequestTemplate {
                 set_if_absent(&mut headers, "content-type", "application/json");
                 Some(Bytes::from(write(&body)))
             }
-            None => self.form(templates, scope, &mut headers)?,
+            None => self.text_or_form(templates, scope, &mut headers)?,
         };
         let method = match self.method {
             Some(Method::Put) => "PUT",
@@ -175,12 +179,16 @@ impl RequestTemplate {
         Ok(HttpRequest { method, url, headers, body })
     }
 
-    fn form(
+    fn text_or_form(
         &self,
         templates: &Templates,
         scope: &Scope,
         headers: &mut Vec<(String, String)>,
     ) -> Result<Option<Bytes>, TemplateError> {
+        if let Some(text) = &self.text {
+            set_if_absent(headers, "content-type", "text/plain; charset=utf-8");
+            return Ok(Some(Bytes::from(templates.render(text, scope)?)));
+        }
         if self.form.is_empty() {
             return Ok(None);
         }

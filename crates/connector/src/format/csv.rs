@@ -202,16 +202,28 @@ mod tests {
                 {"id":1,"name":null}
                 {"id":2,"name":""}"#]],
         );
-        check("{delimiter: tab, encoding: windows-1252}", b"a\tb\n\xe4\t\x80\n", expect![[r#"{"a":"ä","b":"€"}"#]]);
+        check(
+            "{delimiter: tab, encoding: windows-1252}",
+            b"a\tb\n\xe4\t\x80\n",
+            expect![[r#"{"a":"ä","b":"€"}"#]],
+        );
         check("{}", b"\xff\xfea\0\n\0\xe4\0\n\0", expect![[r#"{"a":"ä"}"#]]);
     }
 
     #[test]
     fn what_does_not_fit_is_told_with_its_line() {
-        check("{}", b"a,b\n1,2\n3\n", expect!["line 3: a row has 1 fields, and there are 2 columns"]);
-        check("bad_rows: skip", b"a,b\n1,2\n3\n4,5,6\n", expect![[r#"
+        check(
+            "{}",
+            b"a,b\n1,2\n3\n",
+            expect!["line 3: a row has 1 fields, and there are 2 columns"],
+        );
+        check(
+            "bad_rows: skip",
+            b"a,b\n1,2\n3\n4,5,6\n",
+            expect![[r#"
             2 bad
-            {"a":1,"b":2}"#]]);
+            {"a":1,"b":2}"#]],
+        );
         check("{}", b"a,a\n1,2\n", expect!["line 1: the header names the column `a` twice"]);
         check("{}", b"a\n\xff\n", expect!["it is not UTF-8; say its encoding"]);
         check("{}", b"", expect![[r#""#]]);

@@ -183,17 +183,28 @@ mod tests {
     fn elements_attributes_and_text() {
         check(
             r#"<?xml version="1.0"?><s:Envelope xmlns:s="x"><s:Body><o id="1">a &amp; &#98;</o><o id="2"><![CDATA[<c>]]></o><e/></s:Body></s:Envelope>"#,
-            expect![[r##"{"Envelope":{"Body":{"o":[{"@id":"1","#text":"a & b"},{"@id":"2","#text":"<c>"}],"e":null}}}"##]],
+            expect![[
+                r##"{"Envelope":{"Body":{"o":[{"@id":"1","#text":"a & b"},{"@id":"2","#text":"<c>"}],"e":null}}}"##
+            ]],
         );
-        check("<a><b>1</b><b>2</b>tail</a>", expect![[r##"{"a":{"b":["1","2"],"#text":"tail"}}"##]]);
+        check(
+            "<a><b>1</b><b>2</b>tail</a>",
+            expect![[r##"{"a":{"b":["1","2"],"#text":"tail"}}"##]],
+        );
     }
 
     #[test]
     fn bombs_and_broken_documents_end_in_errors() {
-        check("<a><b></a>", expect!["byte 6: ill-formed document: expected `</b>`, but `</a>` was found"]);
+        check(
+            "<a><b></a>",
+            expect!["byte 6: ill-formed document: expected `</b>`, but `</a>` was found"],
+        );
         check("<a>", expect!["byte 3: the document ends within an element"]);
         check("", expect!["byte 0: there is no element"]);
-        check("<!DOCTYPE a [<!ENTITY x \"xx\">]><a>&x;</a>", expect!["byte 34: the entity `x` is unknown"]);
+        check(
+            "<!DOCTYPE a [<!ENTITY x \"xx\">]><a>&x;</a>",
+            expect!["byte 34: the entity `x` is unknown"],
+        );
         check(&"<a>".repeat(200), expect!["byte 381: nested deeper than 128 elements"]);
     }
 }

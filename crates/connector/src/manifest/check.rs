@@ -43,8 +43,9 @@ fn check_table(
         file.place(&path)
     };
     let mut wrong = |place: Place, message: &str| problems.push(Problem::new(place, message));
-    if table.body.is_some() && !table.form.is_empty() {
-        wrong(at(&["form"]), "a request has a `body` or a `form`, not both");
+    let bodies = [table.body.is_some(), table.text.is_some(), !table.form.is_empty()];
+    if bodies.into_iter().filter(|given| *given).count() > 1 {
+        wrong(at(&[]), "a request has a `body`, a `text` or a `form`, not several");
     }
     let has_key = table.primary_key.as_ref().is_some_and(|key| !key.0.is_empty());
     match &table.deletes {

@@ -21,6 +21,8 @@ pub struct TableConfig {
     pub headers: IndexMap<String, String>,
     /// A JSON body; its texts are templates.
     pub body: Option<BodyTemplate>,
+    /// A body as text, for SOAP and the like; a template. Its type is a header, `Content-Type`.
+    pub text: Option<String>,
     /// Form fields, sent as `application/x-www-form-urlencoded`; templates.
     pub form: IndexMap<String, String>,
     /// What the answer is. gzip, zstd and a zip archive with one file are unpacked first.

@@ -26,16 +26,20 @@ pub(crate) struct Asked {
 pub(crate) struct Answered {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answered {
     pub(crate) fn json(body: Value) -> Answered {
-        Answered { status: 200, headers: Vec::new(), body: body.to_string() }
+        Answered { status: 200, headers: Vec::new(), body: body.to_string().into() }
     }
 
     pub(crate) fn status(status: u16) -> Answered {
-        Answered { status, headers: Vec::new(), body: json!({"error": "on purpose"}).to_string() }
+        Answered {
+            status,
+            headers: Vec::new(),
+            body: json!({"error": "on purpose"}).to_string().into(),
+        }
     }
 }
 

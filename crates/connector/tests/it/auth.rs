@@ -93,7 +93,7 @@ async fn a_refused_token_is_fetched_anew() {
 #[tokio::test]
 async fn a_login_that_fails_is_told_without_the_secret() {
     let api = Api::serve(|asked: &Asked| Answered {
-        body: asked.body.to_string(),
+        body: asked.body.to_string().into(),
         ..Answered::status(400)
     })
     .await;

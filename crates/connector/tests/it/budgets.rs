@@ -150,7 +150,7 @@ async fn an_expired_token_restarts_its_window_and_no_row_is_lost() {
 #[tokio::test]
 async fn f_017_f_018_a_missing_secret_is_named_and_a_present_one_never_told() {
     let api = Api::serve(|asked: &Asked| Answered {
-        body: asked.headers["authorization"].clone(),
+        body: asked.headers["authorization"].clone().into(),
         ..Answered::status(401)
     })
     .await;

@@ -56,9 +56,14 @@ impl Platform {
         request
     }
 
+    /// The calls that follow belong to a new sync.
+    pub(crate) fn new_sync(&mut self) {
+        self.syncs += 1;
+    }
+
     /// One sync, to its end.
     pub(crate) async fn sync(&mut self) -> Result<(), FunctionError> {
-        self.syncs += 1;
+        self.new_sync();
         for _ in 0..CALLS_MAX {
             if !self.call().await? {
                 return Ok(());
@@ -69,7 +74,7 @@ impl Platform {
 
     /// A sync of so many calls, cut short.
     pub(crate) async fn begin_sync(&mut self, calls: u64) {
-        self.syncs += 1;
+        self.new_sync();
         for _ in 0..calls {
             assert!(self.call().await.expect("an answer"), "the sync has ended already");
         }

@@ -1,0 +1,120 @@
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::api::{Answered, Api, Asked};
+use crate::run::{Platform, told};
+
+fn bytes(body: impl Into<Vec<u8>>) -> Answered {
+    Answered { status: 200, headers: Vec::new(), body: body.into() }
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(body).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+async fn ids(table: &str, answer: impl Fn(&Asked) -> Answered + Send + Sync + 'static) -> Vec<u64> {
+    let api = Api::serve(answer).await;
+    let text = format!("name: x\nbase_url: '{{url}}'\ntables:\n  items: {table}\n");
+    let mut platform = Platform::new(&text, &api);
+    platform.sync().await.expect("a sync");
+    platform.ids("items")
+}
+
+#[tokio::test]
+async fn tables_of_text_and_lines_of_json_packed_or_not() {
+    let csv = "{primary_key: id, format: csv}";
+    assert_eq!(ids(csv, |_| bytes("id,name\n1,a\n2,b\n")).await, [1, 2]);
+    assert_eq!(ids(csv, |_| bytes(gzip(b"id\n1\n"))).await, [1]);
+    let packed = |_: &Asked| bytes(zstd::encode_all(&b"id\n7\n"[..], 0).expect("memory"));
+    assert_eq!(ids(csv, packed).await, [7]);
+    let zip = |_: &Asked| {
+        let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        archive.start_file("export/items.csv", options).expect("memory");
+        archive.write_all(b"id\n3\n4\n").expect("memory");
+        bytes(archive.finish().expect("memory").into_inner())
+    };
+    assert_eq!(ids(csv, zip).await, [3, 4]);
+    let lines = "{primary_key: id, format: json_lines}";
+    assert_eq!(ids(lines, |_| bytes("{\"id\":1}\n\n{\"id\":2}{\"id\":3}")).await, [1, 2, 3]);
+}
+
+/// A SOAP service: the request is XML, the rows are elements, and one row is a row too.
+#[tokio::test]
+async fn xml_by_post_pages_by_an_element() {
+    let answer = |asked: &Asked| {
+        let sent = asked.body.as_str().expect("text");
+        assert!(sent.contains("<region>e&amp;u</region>"), "{sent}");
+        assert_eq!(asked.headers["content-type"], "text/xml");
+        let (rows, next) = match asked.query.get("after").map(String::as_str) {
+            None => (
+                "<o:order id='1'><total>19.90</total></o:order><o:order id='2'/>",
+                "<next>2</next>",
+            ),
+            Some("2") => ("<o:order id='3'/>", "<next>3</next>"),
+            Some(_) => ("", ""),
+        };
+        bytes(format!(
+            "<?xml version='1.0'?><s:Envelope xmlns:s='s' xmlns:o='o'><s:Body><orders>{rows}</orders>{next}</s:Body></s:Envelope>"
+        ))
+    };
+    let api = Api::serve(answer).await;
+    let text = r#"
+name: soap
+base_url: "{url}"
+config: {region: "e&amp;u"}
+tables:
+  orders:
+    path: /soap
+    headers: {Content-Type: text/xml}
+    text: "<list><region>{{ config.region }}</region></list>"
+    format: xml
+    records: Envelope.Body.orders.order
+    rename: {"@id": id}
+    primary_key: id
+    pagination: {cursor: {from: body.Envelope.Body.next, to: query.after}}
+"#;
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.expect("a sync");
+    let rows = &platform.tables["orders"];
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows["\"1\""], json!({"id": "1", "total": "19.90"}));
+}
+
+/// The sync fails, and this is why.
+async fn check_fails(table: &str, body: Vec<u8>, expected: &str) {
+    let api = Api::serve(move |_| bytes(body.clone())).await;
+    let text = format!(
+        "name: x\nbase_url: '{{url}}'\nrequests: {{body_bytes: 1 MB}}\ntables:\n  items: {table}\n"
+    );
+    let mut platform = Platform::new(&text, &api);
+    let error = told(&platform.sync().await.expect_err("an error")).replace(&api.url, "URL");
+    assert_eq!(error, format!("invalid_page: table items: an answer of URL/items: {expected}"));
+}
+
+#[tokio::test]
+async fn bombs_and_broken_bodies_end_in_errors_that_name_the_place() {
+    let bomb = gzip(&vec![b'0'; 4_000_000]);
+    assert!(bomb.len() < 50_000);
+    check_fails("{}", bomb, "the gzip unpacks to more than 1000000 bytes (`requests.body_bytes`)")
+        .await;
+    let csv = "{format: csv}";
+    check_fails(csv, b"a,b\n1\n".to_vec(), "line 2: a row has 1 fields, and there are 2 columns")
+        .await;
+    check_fails("{format: json_lines}", b"{\"a\":1}\n[2]\n".to_vec(), "line 2: expected an object")
+        .await;
+    check_fails(
+        "{format: xml, records: a.b}",
+        b"<a><b></a>".to_vec(),
+        "byte 6: ill-formed document: expected `</b>`, but `</a>` was found",
+    )
+    .await;
+    check_fails("{}", b"[{\"a\":1".to_vec(), "it is not JSON: expected `,` or `}` at byte 7").await;
+    let api = Api::serve(|_| bytes(vec![b' '; 2_000_000])).await;
+    let text = "name: x\nbase_url: '{url}'\nrequests: {body_bytes: 1 MB}\ntables:\n  items: {}\n";
+    let error = Platform::new(text, &api).sync().await.expect_err("an error");
+    assert!(told(&error).contains("is larger than 1000000 bytes"), "{}", told(&error));
+}
