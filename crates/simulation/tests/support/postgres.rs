@@ -25,7 +25,7 @@ impl PostgresSchema {
         PostgresSchema { name: format!("t{}_{nanos}_{number}", std::process::id()) }
     }
 
-    fn connect(&self) -> Client {
+    fn connect() -> Client {
         Client::connect(&postgres_cluster::url(), NoTls).expect("the server is there")
     }
 
@@ -44,7 +44,7 @@ impl Drop for PostgresSchema {
              DELETE FROM _hasmore.positions WHERE connection = '{name}'"
         );
         // Where nothing has landed there are no positions.
-        let _ = self.connect().batch_execute(&statements);
+        let _ = PostgresSchema::connect().batch_execute(&statements);
     }
 }
 
@@ -59,7 +59,7 @@ impl Storage for PostgresSchema {
     }
 
     fn read(&self, table: &str) -> Option<StoredTable> {
-        let mut client = self.connect();
+        let mut client = PostgresSchema::connect();
         let described = client
             .query(
                 "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a \
@@ -104,7 +104,7 @@ impl Storage for PostgresSchema {
              INSERT INTO {name} VALUES ('a row of somebody else')",
             self.name
         );
-        self.connect().batch_execute(&statements).expect("the table can be made");
+        PostgresSchema::connect().batch_execute(&statements).expect("the table can be made");
     }
 }
 
