@@ -17,6 +17,7 @@ mod log_events;
 mod main_job;
 mod output;
 mod paging;
+mod playground;
 mod postgres;
 mod preview;
 mod requests;
