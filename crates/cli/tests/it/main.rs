@@ -15,6 +15,7 @@ mod interrupt;
 mod locks;
 mod log_events;
 mod main_job;
+mod manifest;
 mod output;
 mod paging;
 mod playground;

@@ -149,14 +149,21 @@ fn every_way_to_log_in_brings_the_same_rows() {
         ("username", playground.key("HTTP_BASIC_USERNAME")),
         ("password", playground.key("HTTP_BASIC_PASSWORD")),
     ];
+    let session = [
+        ("username", playground.key("SESSION_AUTH_USERNAME")),
+        ("password", playground.key("SESSION_AUTH_PASSWORD")),
+    ];
     let bearer = [("token", playground.key("HTTP_BEARER_TOKEN"))];
     let api_key = [("api_key", playground.key("API_KEY"))];
     let header = format!("Authorization: apiKey {}", playground.key("API_KEY"));
     let expected = answered(&playground.get("/auth/api_key", &header), &["id"]);
     assert_eq!(expected.len(), 20);
-    for (manifest, secrets) in
-        [("http_basic", &basic[..]), ("http_bearer", &bearer), ("api_key", &api_key)]
-    {
+    for (manifest, secrets) in [
+        ("http_basic", &basic[..]),
+        ("http_bearer", &bearer),
+        ("api_key", &api_key),
+        ("session_token", &session),
+    ] {
         for inserted in [20, 0] {
             let summary = sync(folder.path(), &playground, manifest, secrets, &[]);
             assert_eq!(summary["tables"][manifest]["inserted"], inserted, "{summary}");
