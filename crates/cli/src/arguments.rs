@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// Check the configuration file, or print its JSON Schema
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Check manifests, or print their JSON Schema
+    #[command(subcommand)]
+    Manifest(ManifestCommand),
     /// Tell the cause of an error or a warning, and its cure
     Explain(ExplainArguments),
 }
@@ -205,6 +208,21 @@ pub(crate) enum ConfigCommand {
     Check,
     /// Print the JSON Schema of the configuration file
     Schema,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ManifestCommand {
+    /// Check manifests, and tell how each table will be read
+    Check(ManifestCheckArguments),
+    /// Print the JSON Schema of manifests
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManifestCheckArguments {
+    /// The manifests
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

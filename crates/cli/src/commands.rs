@@ -3,6 +3,7 @@
 mod config;
 mod demo;
 mod explain;
+mod manifest;
 mod preview;
 mod state;
 mod sync;
@@ -33,6 +34,7 @@ pub(crate) fn run(arguments: &Arguments, log: &Arc<Log>) -> Result<Exit, Failure
         Command::State(command) => state::run(global, command, log),
         Command::Tables(arguments) => tables::run(global, arguments),
         Command::Config(command) => config::run(global, command, log),
+        Command::Manifest(command) => manifest::run(command),
         Command::Explain(arguments) => explain::run(arguments),
     }
 }

@@ -207,18 +207,27 @@ pub(crate) enum SoftDeleteTiming {
 
 /// Why a file cannot be used.
 #[derive(Debug)]
-pub(crate) enum ConfigError {
-    Missing {
-        path: PathBuf,
-    },
+pub(crate) struct ConfigError {
+    pub(crate) path: PathBuf,
+    pub(crate) file: FileKind,
+    pub(crate) reason: Unusable,
+}
+
+/// The two files that people write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Configuration,
+    Manifest,
+}
+
+/// What is the matter with a file.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    Missing,
     /// It cannot be read.
-    Unreadable {
-        path: PathBuf,
-        message: String,
-    },
+    Unreadable(String),
     /// It is wrong in these places.
     Wrong {
-        path: PathBuf,
         text: String,
         problems: Vec<Problem>,
     },
@@ -227,11 +236,8 @@ pub(crate) enum ConfigError {
 impl Config {
     /// Reads and checks a file.
     pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
-        let text = read_text(path)?;
-        match parse(&text) {
-            Ok(content) => Ok(Config { path: path.to_owned(), content }),
-            Err(problems) => Err(ConfigError::Wrong { path: path.to_owned(), text, problems }),
-        }
+        let content = read_file(path, FileKind::Configuration, parse)?;
+        Ok(Config { path: path.to_owned(), content })
     }
 
     /// The folder that paths in the file are relative to.
@@ -245,23 +251,24 @@ impl Config {
 
 /// Reads and checks a manifest; its mistakes are told as those of a configuration are.
 pub(crate) fn load_manifest(path: &Path) -> Result<Manifest, ConfigError> {
-    let text = read_text(path)?;
-    Manifest::parse(&text).map_err(|problems| ConfigError::Wrong {
-        path: path.to_owned(),
-        text,
-        problems,
-    })
+    read_file(path, FileKind::Manifest, Manifest::parse)
 }
 
-fn read_text(path: &Path) -> Result<String, ConfigError> {
-    let unreadable = |message: String| ConfigError::Unreadable { path: path.to_owned(), message };
+fn read_file<T>(
+    path: &Path,
+    file: FileKind,
+    parse: impl Fn(&str) -> Result<T, Vec<Problem>>,
+) -> Result<T, ConfigError> {
+    let unusable = |reason| ConfigError { path: path.to_owned(), file, reason };
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => ConfigError::Missing { path: path.to_owned() },
-        _ => unreadable(error.to_string()),
+        std::io::ErrorKind::NotFound => unusable(Unusable::Missing),
+        _ => unusable(Unusable::Unreadable(error.to_string())),
     })?;
-    String::from_utf8(bytes).map_err(|error| {
-        unreadable(format!("it is not UTF-8 from byte {}", error.utf8_error().valid_up_to()))
-    })
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        unusable(Unusable::Unreadable(format!("it is not UTF-8 from byte {valid}")))
+    })?;
+    parse(&text).map_err(|problems| unusable(Unusable::Wrong { text, problems }))
 }
 
 /// Any text gives a configuration or the places where it is wrong.
@@ -369,7 +376,5 @@ impl JsonSchema for CommandConfig {
     }
 }
 
-#[cfg(test)]
-mod page;
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,12 @@
 //! the page `docs/reference/errors.md` are both made from this table.
 
 mod codes;
+mod connector_codes;
 
-pub(crate) use codes::ALL;
+/// Every code.
+pub(crate) fn all() -> impl Iterator<Item = &'static Explanation> {
+    codes::ALL.iter().chain(connector_codes::ALL)
+}
 
 /// What a code says about who has to act; the exit code follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +36,7 @@ pub(crate) struct Explanation {
 
 /// The error with this code.
 pub(crate) fn explain(code: &str) -> Option<&'static Explanation> {
-    ALL.iter().find(|explanation| explanation.code == code && explanation.kind != Kind::Warning)
+    all().find(|explanation| explanation.code == code && explanation.kind != Kind::Warning)
 }
 
 #[cfg(test)]

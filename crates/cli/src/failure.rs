@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use engine::{DestinationError, SyncError};
 use protocol::FunctionError;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, FileKind, Unusable};
 use crate::connection::Connection;
 use crate::explain::{self, Kind};
 
@@ -163,17 +163,21 @@ impl From<SyncError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
-        match error {
-            ConfigError::Missing { path } => Failure::new(
-                "config_not_found",
-                format!("there is no configuration file {}", path.display()),
-            ),
-            ConfigError::Unreadable { path, message } => Failure::new(
-                "config_unreadable",
-                format!("the configuration file {} cannot be read: {message}", path.display()),
-            ),
-            ConfigError::Wrong { path, text, problems } => {
-                let file = path.display().to_string();
+        let file = error.path.display().to_string();
+        let (what, [missing, unreadable, wrong]) = match error.file {
+            FileKind::Configuration => {
+                ("configuration file", ["config_not_found", "config_unreadable", "config_invalid"])
+            }
+            FileKind::Manifest => {
+                ("manifest", ["manifest_not_found", "manifest_unreadable", "invalid_manifest"])
+            }
+        };
+        match error.reason {
+            Unusable::Missing => Failure::new(missing, format!("there is no {what} {file}")),
+            Unusable::Unreadable(message) => {
+                Failure::new(unreadable, format!("the {what} {file} cannot be read: {message}"))
+            }
+            Unusable::Wrong { text, problems } => {
                 let rendered = problems.iter().map(|problem| problem.render(&file, &text));
                 let count = match problems.len() {
                     1 => "one mistake".to_owned(),
@@ -181,7 +185,7 @@ impl From<ConfigError> for Failure {
                 };
                 Failure {
                     detail: Some(rendered.collect::<Vec<_>>().join("\n")),
-                    ..Failure::new("config_invalid", format!("{file} has {count}"))
+                    ..Failure::new(wrong, format!("{file} has {count}"))
                 }
             }
         }

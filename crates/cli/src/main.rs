@@ -32,6 +32,9 @@ mod progress;
 mod report;
 mod words;
 
+#[cfg(test)]
+mod pages;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 mod auth;
 mod check;
+mod describe;
 mod places;
 mod table;
 mod values;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use auth::Auth;
+pub use describe::TableDescription;
 pub use places::{Source, Target};
 pub use table::{
     BadRows, Csv, CursorConfig, CursorFormat, CursorKind, CursorOrder, Deletes, Filtering, ForEach,
@@ -40,15 +42,18 @@ pub struct Manifest {
     /// Names that templates may use as `{{ config.NAME }}`, with the value each has unless the
     /// connection's `custom_payload` gives another.
     #[serde(default)]
+    #[schemars(schema_with = "values::texts")]
     pub config: BTreeMap<String, String>,
     /// How every request is let in.
     #[serde(default)]
     pub auth: Auth,
     /// HTTP headers of every request; templates.
     #[serde(default)]
+    #[schemars(schema_with = "values::texts")]
     pub headers: IndexMap<String, String>,
     /// Query parameters of every request; templates. One whose value is empty is left out.
     #[serde(default)]
+    #[schemars(schema_with = "values::texts")]
     pub query: IndexMap<String, String>,
     /// How every table pages that does not say it for itself. Default: one page holds all.
     #[serde(default)]

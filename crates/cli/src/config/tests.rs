@@ -70,12 +70,6 @@ connections:
 }
 
 #[test]
-fn the_page_of_the_configuration_is_current_and_its_example_right() {
-    check(page::EXAMPLE, expect!["orders, refunds"]);
-    expect_test::expect_file!["../../../../docs/reference/config.md"].assert_eq(&page::page());
-}
-
-#[test]
 fn an_empty_file_names_no_connection() {
     check("", expect![""]);
     check("# nothing yet\n", expect![""]);

@@ -11,11 +11,19 @@ const fn entry(
     Explanation { code, kind, cause, cure }
 }
 
-const fn config(code: &'static str, cause: &'static str, cure: &'static str) -> Explanation {
+pub(super) const fn config(
+    code: &'static str,
+    cause: &'static str,
+    cure: &'static str,
+) -> Explanation {
     entry(Kind::Configuration, code, cause, cure)
 }
 
-const fn function(code: &'static str, cause: &'static str, cure: &'static str) -> Explanation {
+pub(super) const fn function(
+    code: &'static str,
+    cause: &'static str,
+    cure: &'static str,
+) -> Explanation {
     entry(Kind::Function, code, cause, cure)
 }
 
@@ -23,11 +31,15 @@ const fn destination(code: &'static str, cause: &'static str, cure: &'static str
     entry(Kind::Destination, code, cause, cure)
 }
 
-const fn warning(code: &'static str, cause: &'static str, cure: &'static str) -> Explanation {
+pub(super) const fn warning(
+    code: &'static str,
+    cause: &'static str,
+    cure: &'static str,
+) -> Explanation {
     entry(Kind::Warning, code, cause, cure)
 }
 
-pub(crate) const ALL: &[Explanation] = &[
+pub(super) const ALL: &[Explanation] = &[
     config(
         "cache_unwritable",
         "The folder where environments for handlers are kept cannot be written.",

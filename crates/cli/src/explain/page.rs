@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{ALL, Explanation, Kind};
+use super::{Explanation, Kind, all};
 
 /// The page `docs/reference/errors.md`.
 pub(super) fn page() -> String {
@@ -11,7 +11,7 @@ pub(super) fn page() -> String {
 
 Every error of `hasmore` has a code, a cause and a cure. The code stands first: `error[missing_state]: …`.
 An error changes nothing that had landed: rows, schema and state of the last commit stay, and the next
-sync goes on from there. This page is made from `crates/cli/src/explain/codes.rs` by the tests.
+sync goes on from there. This page is made from the tables in `crates/cli/src/explain` by the tests.
 
 | exit code | meaning |
 |---|---|
@@ -35,7 +35,9 @@ With several connections the worst end counts, in the order 0, 130, 143, 2, 3, 4
         (Kind::Warning, "Warnings (nothing has failed)"),
     ] {
         let _ = write!(page, "\n## {title}\n\n| code | cause | cure |\n|---|---|---|\n");
-        for explanation in ALL.iter().filter(|explanation| explanation.kind == kind) {
+        let mut of_kind: Vec<_> = all().filter(|explanation| explanation.kind == kind).collect();
+        of_kind.sort_by_key(|explanation| explanation.code);
+        for explanation in of_kind {
             let Explanation { code, cause, cure, .. } = explanation;
             let _ = writeln!(page, "| `{code}` | {cause} | {cure} |");
         }

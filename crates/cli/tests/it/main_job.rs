@@ -1,57 +1,14 @@
 //! The main job on software that nobody here wrote: a Lambda handler, run by AWS's own runtime client,
 //! pages through an API, and its rows are in DuckDB.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 
-use crate::support::{Hasmore, query, write};
-
-/// The virtual environment with the API and AWS's runtime client.
-fn python() -> PathBuf {
-    match std::env::var_os("HASMORE_TEST_VENV") {
-        Some(folder) => Path::new(&folder).join("bin/python"),
-        None => panic!("HASMORE_TEST_VENV names no virtual environment: run `cargo xtask test`"),
-    }
-}
-
-/// The Fivetran API Playground on a free port; ended with the test.
-struct Playground {
-    process: Child,
-    url: String,
-}
-
-impl Playground {
-    /// Its own command cannot tell which port it took, so its application is served.
-    fn start() -> Playground {
-        let script = "from werkzeug.serving import make_server\n\
-             import fivetran_api_playground as playground\n\
-             server = make_server('127.0.0.1', 0, playground.app)\n\
-             print(server.server_port, flush=True)\n\
-             server.serve_forever()\n";
-        let mut process = Command::new(python())
-            .args(["-c", script])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the playground starts");
-        let stdout = process.stdout.take().expect("its output is a pipe");
-        let port = BufReader::new(stdout).lines().next().expect("a line").expect("text");
-        Playground { process, url: format!("http://127.0.0.1:{port}") }
-    }
-}
-
-impl Drop for Playground {
-    fn drop(&mut self) {
-        self.process.kill().expect("a child can be killed");
-        self.process.wait().expect("a child can be waited for");
-    }
-}
+use crate::support::{Hasmore, Playground, python, query, write};
 
 #[test]
 fn the_example_handler_brings_every_user_of_the_playground_into_duckdb() {
     let folder = tempfile::tempdir().expect("a folder");
-    let playground = Playground::start();
+    let playground = Playground::start(&[]);
     let example = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../examples/playground/lambda_function.lambda_handler");
     let example = example.to_str().expect("UTF-8");

@@ -58,6 +58,7 @@ pub struct Oauth2 {
     pub scope: Option<String>,
     /// More fields of the token request, such as `audience`.
     #[serde(default)]
+    #[schemars(schema_with = "super::values::texts")]
     pub fields: IndexMap<String, String>,
     /// Sends the client's id and secret as HTTP Basic instead of as fields.
     #[serde(default)]
@@ -74,6 +75,7 @@ pub struct Session {
     pub body: Option<BodyTemplate>,
     /// Form fields.
     #[serde(default)]
+    #[schemars(schema_with = "super::values::texts")]
     pub form: IndexMap<String, String>,
     /// Where the token is in the answer.
     pub token: Path,

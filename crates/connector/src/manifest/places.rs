@@ -86,6 +86,18 @@ impl fmt::Display for Source {
     }
 }
 
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Query(name) => write!(f, "query.{name}"),
+            Target::Header(name) => write!(f, "header.{name}"),
+            Target::Body(path) => write!(f, "body.{}", path.join(".")),
+            Target::Path(name) => write!(f, "path.{name}"),
+            Target::Url => f.write_str("url"),
+        }
+    }
+}
+
 macro_rules! text_of_manifest {
     ($type:ty, $name:literal, $pattern:literal, $examples:tt) => {
         impl<'de> Deserialize<'de> for $type {

@@ -16,14 +16,17 @@ pub struct TableConfig {
     /// The HTTP method. Default: GET, or POST where there is a body.
     pub method: Option<Method>,
     /// Query parameters; templates. One whose value is empty is left out.
+    #[schemars(schema_with = "super::values::texts")]
     pub query: IndexMap<String, String>,
     /// HTTP headers; templates.
+    #[schemars(schema_with = "super::values::texts")]
     pub headers: IndexMap<String, String>,
     /// A JSON body; its texts are templates.
     pub body: Option<BodyTemplate>,
     /// A body as text, for SOAP and the like; a template. Its type is a header, `Content-Type`.
     pub text: Option<String>,
     /// Form fields, sent as `application/x-www-form-urlencoded`; templates.
+    #[schemars(schema_with = "super::values::texts")]
     pub form: IndexMap<String, String>,
     /// What the answer is. gzip, zstd and a zip archive with one file are unpacked first.
     pub format: Format,
@@ -41,6 +44,7 @@ pub struct TableConfig {
     /// Reads the table once for each row of another, as `{{ parent.FIELD }}`.
     pub for_each: Option<ForEach>,
     /// Fields added to every row: a name and a field of the parent, for example `customer_id: parent.id`.
+    #[schemars(schema_with = "super::values::texts")]
     pub include: IndexMap<String, String>,
     /// What happens when the requests for one parent fail. Default: stop.
     pub parent_errors: Option<ParentErrors>,
@@ -53,6 +57,7 @@ pub struct TableConfig {
     /// Objects whose members become fields of the row: `address` gives `address_city`.
     pub flatten: OneOrMany,
     /// New fields by name; templates that see `row`, `parent` and `config`.
+    #[schemars(schema_with = "super::values::texts")]
     pub add: IndexMap<String, String>,
     /// Fields replaced by their keyed hash (HMAC-SHA-256 with `hash_key`): equal values stay equal, in all
     /// tables, so that joins work. `*` stands for any characters, here and in what follows.
@@ -66,6 +71,7 @@ pub struct TableConfig {
     /// Fields to leave out.
     pub drop: OneOrMany,
     /// New names of fields.
+    #[schemars(schema_with = "super::values::texts")]
     pub rename: IndexMap<String, String>,
 }
 
@@ -175,6 +181,7 @@ pub struct CursorConfig {
     /// Where the upper bound is written. It is fixed before the first page.
     pub until: Option<Target>,
     /// The lower bound of the first sync. Without it the first sync asks without bound.
+    #[schemars(schema_with = "super::values::text")]
     pub start: Option<String>,
     /// What the values are. Default: timestamps, or as `start` looks.
     pub kind: Option<CursorKind>,
@@ -308,7 +315,7 @@ mod forms {
                 "type": "string",
                 "anyOf": [
                     { "enum": ["rfc3339", "date", "epoch_s", "epoch_ms"] },
-                    { "pattern": "%" }
+                    { "pattern": "%", "examples": ["%Y-%m-%d %H:%M"] }
                 ]
             })
         }

@@ -50,6 +50,20 @@ impl JsonSchema for OneOrMany {
     }
 }
 
+/// The schema of names with texts; numbers and booleans are taken as they are written.
+pub(super) fn texts(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "additionalProperties": { "type": ["string", "number", "boolean"] },
+        "default": {}
+    })
+}
+
+/// The schema of a text that may be written as a number.
+pub(super) fn text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "number"] })
+}
+
 /// A JSON body as it is written in YAML. Texts are templates; one that is nothing but `{{ … }}` keeps
 /// the type of its value.
 #[derive(Clone, Debug, PartialEq)]

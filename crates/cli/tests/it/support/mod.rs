@@ -3,10 +3,12 @@
 mod binary;
 mod database;
 mod fake_function;
+mod playground;
 
 pub(crate) use binary::{Ended, Hasmore, write};
 pub(crate) use database::{query, table_names};
 pub(crate) use fake_function::{Answer, FakeFunction};
+pub(crate) use playground::{Playground, python};
 
 /// A page that inserts `rows` into table `t` with key `id`.
 pub(crate) fn page(rows: &str, state: &str, has_more: bool) -> Answer {

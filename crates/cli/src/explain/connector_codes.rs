@@ -1,0 +1,122 @@
+//! The codes of connectors, which are manifests at work, by kind and then by code.
+
+use super::Explanation;
+use super::codes::{config, function, warning};
+
+pub(super) const ALL: &[Explanation] = &[
+    config(
+        "foreign_state",
+        "The state that was kept was not made by this manifest, or is about a table that it no longer has.",
+        "Reset the state to read everything again (`hasmore state reset`), name the state's members with `state`, or name the table as before.",
+    ),
+    config(
+        "invalid_expression",
+        "A `filter` or an `add` of a table has no value for a row.",
+        "Correct it; a field that may be missing is written `row.field | default('')`.",
+    ),
+    config(
+        "invalid_manifest",
+        "The manifest has mistakes; each is shown at its place.",
+        "Correct them; `hasmore manifest check FILE` looks again without calling anything.",
+    ),
+    config(
+        "invalid_template",
+        "A template has no value: a field that is missing, or an address that is none.",
+        "Correct the template; a field that may be missing is written `{{ parent.field | default('') }}`.",
+    ),
+    config(
+        "login_failed",
+        "The API gave no token for the `auth` of the manifest.",
+        "Check `auth` and the secrets that it uses.",
+    ),
+    config(
+        "manifest_not_found",
+        "There is no manifest of that name.",
+        "Correct the path, or let `hasmore init URL` write one.",
+    ),
+    config(
+        "manifest_unreadable",
+        "The manifest is there and cannot be read.",
+        "Check that it is a text file and that you may read it.",
+    ),
+    config(
+        "refresh_token_rotated",
+        "The server gave out a new refresh token, which a connector cannot keep; the one in the secrets may be void now.",
+        "Use client credentials, or let the server give out refresh tokens that stay the same.",
+    ),
+    function(
+        "invalid_cursor",
+        "A row's cursor, `start`, or the cursor in the state is no value of the cursor's kind.",
+        "Name the `kind` of the cursor, or another field; after a change of the manifest, reset the state.",
+    ),
+    function(
+        "invalid_page",
+        "An answer of the API is not what the manifest says: no JSON, or no rows where `records` points.",
+        "Correct `records`; `hasmore preview` shows the first page.",
+    ),
+    function(
+        "missing_key",
+        "A row that is marked as gone has no value for its key.",
+        "Correct `primary_key`.",
+    ),
+    function(
+        "missing_parent_field",
+        "A parent's row lacks a field that `include` names.",
+        "Correct `include`.",
+    ),
+    function(
+        "more_not_found",
+        "The API said that more rows follow and gave no way to get them.",
+        "Check `from` and `has_more` of `pagination`.",
+    ),
+    function(
+        "repeated_page",
+        "The API answered with the same rows as on the page before; it may not know the parameter that asks for the next page.",
+        "Check where `pagination` writes the next page, in the API's documentation.",
+    ),
+    function(
+        "repeated_token",
+        "The API's tokens lead back to a page that was read.",
+        "Check where `pagination` reads and writes the token, in the API's documentation.",
+    ),
+    function(
+        "source_refused",
+        "The API answered with a status that means no: a key, an address or a parameter is wrong.",
+        "Read what it says. 401 and 403: the secret and what it may do; 404: `base_url` and `path`; 400 and 422: `query` and `cursor`.",
+    ),
+    function(
+        "source_unavailable",
+        "The API was busy or gone, as often as it was tried.",
+        "Sync again later, from where this sync stopped; press it less with `requests: {per_second: 1}`.",
+    ),
+    function(
+        "too_many_pages",
+        "There were still more pages after `pages_max`.",
+        "Raise `pages_max` if the table is that large; otherwise the pages never end.",
+    ),
+    function(
+        "total_mismatch",
+        "Fewer rows came than `total` said.",
+        "Sync again: rows may have gone while the pages were read. If it stays, `total` counts something else: take it out.",
+    ),
+    warning(
+        "missing_cursor",
+        "Rows lack the cursor's field; they were kept.",
+        "They are read again only with others: choose a field that every row has.",
+    ),
+    warning(
+        "parent_skipped",
+        "The requests for one parent failed, and `parent_errors: skip` leaves it out.",
+        "Its rows are as they were; it is asked again by the next sync.",
+    ),
+    warning(
+        "rule_unused",
+        "No row of a page has a field that a rule hides or drops.",
+        "It may be misspelt, or stand inside another field: nothing is hidden by it.",
+    ),
+    warning(
+        "token_expired",
+        "The API refused a token of its own, so the window that it was for is read again.",
+        "Nothing is lost. If it happens in every sync, read more rows a page.",
+    ),
+];

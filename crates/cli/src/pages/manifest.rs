@@ -1,0 +1,87 @@
+//! The page of manifests, made of their JSON Schema and one example.
+
+/// The example that the page begins with; a test reads it.
+pub(super) const EXAMPLE: &str = "\
+name: shop
+base_url: https://api.example.com/v1
+secrets: [api_key]
+auth: {bearer: \"{{ secrets.api_key }}\"}
+pagination:
+  cursor: {from: body.next_cursor, to: query.cursor}
+  size: {to: query.limit, value: 100}
+tables:
+  customers:
+    records: data
+    primary_key: id
+    cursor: {field: updated_at, to: query.updated_since, start: 2024-01-01}
+  orders:
+    for_each: customers
+    path: /customers/{{ parent.id }}/orders
+    primary_key: id
+    include: {customer_id: parent.id}
+";
+
+const INTRODUCTION: &str = "\
+# Manifests
+
+A manifest describes an API as tables: where it is, how to log in, how it pages, and what is new since the
+last sync. `hasmore sync --manifest shop.yaml --to warehouse.duckdb` reads it; so does `manifest: shop.yaml` of a
+connection in [hasmore.yaml](config.md). `hasmore init URL` writes one, and `hasmore manifest check shop.yaml` looks
+for mistakes without calling anything. This page and the [JSON Schema](manifest.schema.json) are made from
+`crates/connector/src/manifest.rs` by the tests; an editor that knows YAML schemas checks the file while you write:
+
+```yaml
+# yaml-language-server: $schema=docs/reference/manifest.schema.json
+";
+
+const RULES: &str = "\
+```
+
+## Places and templates
+
+A value is **read** at a *place in an answer* and **written** to a *place in a request*:
+
+| read from | what it is |
+|---|---|
+| `body.PATH` | a value in the JSON body: `body.next_cursor`, `body.meta.page.next`, `body.data.0.id` |
+| `header.NAME` | a header of the answer |
+| `link.REL` | the address of this relation in a `Link` header: `link.next` |
+| `last_row.PATH` | a field of the last row of the page |
+
+| written to | what it is |
+|---|---|
+| `query.NAME` | a query parameter |
+| `header.NAME` | a header of the request |
+| `body.PATH` | a member of the JSON body, made where it is missing |
+| `path.NAME` | what `{{ NAME }}` stands for in `path` |
+| `url` | the whole address of the next page |
+
+A **path** leads to a value in JSON: names with a point between them, numbers for elements of lists, `*` for all of
+them, `$` for the whole.
+
+A **template** is a text with holes: `{{ secrets.NAME }}`, `{{ config.NAME }}`, `{{ parent.FIELD }}` in a table with
+`for_each`, `{{ cursor.since }}` and `{{ cursor.until }}` in one with a `cursor`. The language is that of
+[minijinja](https://docs.rs/minijinja/latest/minijinja/syntax/index.html). A name that is unknown is an error before
+anything is sent, and so is a secret that `secrets` does not list. What fills a hole of a path is percent-encoded.
+
+## What holds for every table
+
+- **A reading ends for a reason, or fails.** The reason stands in the summary: `last_page`, `empty_page`, `short_page`,
+  `no_token`, `total_reached`, `cursor_reached`. Fewer rows than `total`, a page or a token that comes again, more
+  pages than `pages_max`: each is an error with a code, never a quiet end.
+- **The cursor is the newest value seen**, never the time of day, and it moves only when all pages are read. The upper
+  bound of `until` is fixed before the first page.
+- **A sync that stops goes on where it was.** The position inside parents, pages and windows is part of the state. A
+  token that may have expired is not used in another sync: its window is read again, and keys make one row of two.
+- **A row that is larger than an answer's budget is sent alone**; a page larger than it is sent in parts.
+- **Nothing is retried blindly.** 408, 425, 429, 500, 502, 503 and 504 are tried again after `Retry-After`, or after
+  pauses that grow; every other status is the answer. Redirects to another host take no header along that lets a
+  request in.
+- No secret and no value of a row is in a log or an error message; an error tells table, row number and field.
+";
+
+pub(super) fn page() -> String {
+    let schema = schemars::schema_for!(connector::manifest::Manifest);
+    let sections = super::schema::sections(schema.as_value());
+    format!("{INTRODUCTION}{EXAMPLE}{RULES}{sections}")
+}

@@ -1,0 +1,66 @@
+//! Manifests, through the binary.
+
+use expect_test::{expect, expect_file};
+
+use crate::support::{Hasmore, write};
+
+const SHOP: &str = r#"name: shop
+base_url: https://api.example.com/v1
+secrets: [api_key]
+auth: {bearer: "{{ secrets.api_key }}"}
+pagination: {cursor: {from: body.next_cursor, to: query.cursor}, size: {to: query.limit, value: 100}}
+tables:
+  customers:
+    records: data
+    primary_key: id
+    cursor: {field: updated_at, to: query.updated_since, start: 2024-01-01, lookback: 1h}
+  orders:
+    for_each: customers
+    path: /customers/{{ parent.id }}/orders
+    pagination: {page: {to: query.page}, total: body.meta.total}
+    primary_key: id
+    deletes: sweep
+"#;
+
+#[test]
+fn the_json_schema_is_current() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ended = Hasmore::new(folder.path()).args(["manifest", "schema"]).run().expect_code(0);
+    expect_file!["../../../../docs/reference/manifest.schema.json"].assert_eq(&ended.stdout);
+    let schema: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(schema["additionalProperties"], false);
+}
+
+#[test]
+fn a_manifest_is_read_aloud() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "shop.yaml", SHOP);
+    let ended = Hasmore::new(folder.path()).args(["manifest", "check", "shop.yaml"]).run();
+    expect![[r#"
+        shop.yaml is right
+          customers: GET https://api.example.com/v1/customers
+            pages: each has a token for the next in body.next_cursor, sent as query.cursor, until it has none; 100 rows each
+            cursor: rows since the newest `updated_at`, sent as query.updated_since; the first sync begins at 2024-01-01; 3600s are read again
+          orders: GET https://api.example.com/v1/customers/{{ parent.id }}/orders, for each row of customers
+            pages: numbered from 1 as query.page, until body.meta.total is reached; fewer rows than body.meta.total says are an error
+            cursor: none: every sync reads the whole table, and rows that are gone are marked as deleted
+    "#]].assert_eq(&ended.expect_code(0).stdout);
+}
+
+#[test]
+fn a_mistake_is_shown_with_line_column_and_the_nearest_word() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "shop.yaml", &SHOP.replace("records:", "recods:"));
+    for line in [
+        &["manifest", "check", "shop.yaml"][..],
+        &["sync", "--manifest", "shop.yaml", "--to", "warehouse.duckdb"],
+    ] {
+        let ended = Hasmore::new(folder.path()).args(line).run();
+        let told = ended.expect_error(2, "invalid_manifest").stderr;
+        assert!(told.contains("shop.yaml:8:5: unknown key `recods`"), "{told}");
+        assert!(told.contains("did you mean `records`?"), "{told}");
+        assert!(told.contains("hasmore manifest check"), "{told}");
+    }
+    let line = ["manifest", "check", "shp.yaml"];
+    Hasmore::new(folder.path()).args(line).run().expect_error(2, "manifest_not_found");
+}
