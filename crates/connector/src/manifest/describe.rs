@@ -31,10 +31,9 @@ impl Manifest {
     fn request(&self, name: &str, table: &TableConfig) -> String {
         let method = match table.method {
             Some(Method::Put) => "PUT",
-            Some(Method::Get) => "GET",
             Some(Method::Post) => "POST",
             None if table.body.is_some() || !table.form.is_empty() => "POST",
-            None => "GET",
+            Some(Method::Get) | None => "GET",
         };
         let path = table.path.as_deref().unwrap_or(name);
         let address = match path {
