@@ -246,7 +246,7 @@ fn a_reader_that_stops_early_is_no_error() {
 fn another_kind_of_destination_is_not_taken_for_a_file() {
     let folder = tempfile::tempdir().expect("a folder");
     Hasmore::new(folder.path())
-        .args(["sync", "--url", "http://localhost", "--to", "postgres://localhost/warehouse"])
+        .args(["sync", "--url", "http://localhost", "--to", "mysql://localhost/warehouse"])
         .run()
         .expect_error(2, "unknown_destination");
 }
