@@ -258,7 +258,7 @@ async fn the_node_client_is_installed_without_a_word_unless_that_fails() {
     };
     let function = HandlerFunction::new("index.handler", options).expect("the handler");
     expect![[r#"
-        function cannot be called: aws-lambda-ric@3.3.0 could not be installed: npm install exited with code 1; it last printed:
+        aws-lambda-ric@3.3.0 could not be installed: npm install exited with code 1; it last printed:
           --no-audit
           --no-fund
           --no-progress
