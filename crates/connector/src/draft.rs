@@ -1,13 +1,14 @@
 //! A manifest drafted from one answer of an API: what was found, and why, as comments beside it.
 
 mod find;
+mod paging;
 mod secret;
 mod write;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::FunctionError;
+use protocol::{FunctionError, Secrets};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
@@ -114,7 +115,8 @@ pub async fn sample(request: &SampleRequest) -> Result<Sample, FunctionError> {
             }
             _ => "correct the address",
         };
-        return Err(refused(describe(&http_request, &answer), hint));
+        let message = concealing(&http_request).redact(&describe(&http_request, &answer));
+        return Err(refused(message, hint));
     }
     Ok(Sample {
         url: sent,
@@ -124,6 +126,30 @@ pub async fn sample(request: &SampleRequest) -> Result<Sample, FunctionError> {
         headers: answer.headers,
         body: answer.body,
     })
+}
+
+/// What lets a request in: an API may repeat it when it refuses.
+fn concealing(request: &HttpRequest) -> Secrets {
+    let mut secrets = Secrets::default();
+    for (name, value) in &request.headers {
+        let key = value.split_once(' ').map_or(value.as_str(), |(_, key)| key);
+        secrets.insert(name, key);
+    }
+    for (name, value) in request.url.query_pairs().filter(|(name, _)| secret::is_secret(name)) {
+        secrets.insert(name, &value);
+    }
+    let body = request.body.as_deref().unwrap_or_default();
+    if let Ok(serde_json::Value::Object(members)) = serde_json::from_slice(body) {
+        for (name, value) in members {
+            if let Some(text) = value.as_str().filter(|_| secret::is_secret(&name)) {
+                secrets.insert(name, text);
+            }
+        }
+    }
+    for (name, value) in form_urlencoded::parse(body).filter(|(name, _)| secret::is_secret(name)) {
+        secrets.insert(name, &value);
+    }
+    secrets
 }
 
 impl Sample {

@@ -13,7 +13,7 @@ use crate::{curl, reference};
 pub(crate) fn run(arguments: &InitArguments) -> Result<Exit, Failure> {
     let request = request(arguments)?;
     let drafted = super::runtime().block_on(async { sample(&request).await?.draft() });
-    let draft = drafted.map_err(|error| concealed(error.into(), &request))?;
+    let draft = drafted.map_err(Failure::from)?;
     let file = arguments.output.clone().unwrap_or_else(|| format!("{}.yaml", draft.name).into());
     if file.as_os_str() == "-" {
         outln!("{}", draft.manifest.trim_end());
@@ -47,19 +47,6 @@ fn request(arguments: &InitArguments) -> Result<SampleRequest, Failure> {
         *value = expand(value)?;
     }
     Ok(request)
-}
-
-/// What an API says of a refused request may repeat its key.
-fn concealed(mut failure: Failure, request: &SampleRequest) -> Failure {
-    let mut secrets = protocol::Secrets::default();
-    for (name, value) in &request.headers {
-        secrets.insert(name, value);
-        if let Some((_, key)) = value.split_once(' ') {
-            secrets.insert(format!("{name} key"), key);
-        }
-    }
-    failure.message = secrets.redact(&failure.message);
-    failure
 }
 
 fn write(file: &PathBuf, draft: &Draft, force: bool) -> Result<(), Failure> {

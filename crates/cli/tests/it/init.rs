@@ -46,6 +46,9 @@ fn f_018_a_key_is_in_no_draft() {
         }
         assert!(ended.stdout.contains("--secret 'token=${TOKEN}'"), "{}", ended.stdout);
     }
+    let wrong = "Authorization: Bearer hunter2hunter2";
+    let ended = hasmore(folder.path(), &["init", &url, "--force", "--header", wrong]).run();
+    assert!(!ended.expect_error(3, "source_refused").stderr.contains("hunter2"));
     let line = ["sync", "--manifest", "api.yaml", "--secret", "token=${TOKEN}", "--to", "w.duckdb"];
     hasmore(folder.path(), &line).env("TOKEN", token).run().expect_code(0);
     let count = query(&folder.path().join("w.duckdb"), "SELECT count(*) FROM api.http_bearer");

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::Sample;
+use super::paging::{self, Asked};
 use super::secret::plain;
 use crate::cursor::CursorValue;
 use crate::manifest::CursorKind;
@@ -32,12 +33,14 @@ pub(super) struct Found {
 }
 
 /// A value beside the rows.
-struct Member<'body> {
-    path: String,
+pub(super) struct Member<'body> {
+    pub(super) path: String,
     /// Its name, plain.
-    name: String,
-    value: &'body Value,
+    pub(super) name: String,
+    pub(super) value: &'body Value,
 }
+
+type Rows<'body> = Vec<&'body Map<String, Value>>;
 
 /// Deeper lists are not looked for.
 const DEPTH_MAX: usize = 4;
@@ -91,7 +94,9 @@ impl Found {
         members(&body, "", &path, 0, &mut beside);
         let query = sample.query();
         found.cursor(&rows, &query);
-        found.paging(sample, &beside, &rows, &query);
+        let asked = Asked { sample, beside: &beside, query: &query };
+        let key = key_name(&rows);
+        paging::find(&asked, rows.len(), key.as_deref(), &mut found);
         Ok(found)
     }
 
@@ -116,10 +121,7 @@ impl Found {
     }
 
     /// The longest list of objects, the shallowest among equals; an object without any is one row.
-    fn rows<'body>(
-        &mut self,
-        body: &'body Value,
-    ) -> Result<(String, Vec<&'body Map<String, Value>>), String> {
+    fn rows<'body>(&mut self, body: &'body Value) -> Result<(String, Rows<'body>), String> {
         let mut lists = Vec::new();
         list_paths(body, "", 0, &mut lists);
         lists
@@ -220,207 +222,6 @@ impl Found {
             ),
         });
     }
-
-    fn paging(
-        &mut self,
-        sample: &Sample,
-        beside: &[Member<'_>],
-        rows: &[&Map<String, Value>],
-        query: &[(String, String)],
-    ) {
-        let number = |words: &[&str], least: u64| {
-            beside.iter().find(|member| {
-                words.contains(&member.name.as_str())
-                    && member.value.as_u64().is_some_and(|number| number >= least)
-            })
-        };
-        let asked =
-            |words: &[&str]| query.iter().find(|(name, _)| words.contains(&plain(name).as_str()));
-        let count = rows.len() as u64;
-        let total = number(&TOTAL, count).or_else(|| number(&["count"], count + 1));
-        let pages = number(&PAGES, 1);
-        let more =
-            beside.iter().find(|it| MORE.contains(&it.name.as_str()) && it.value.is_boolean());
-        let mut keys = Vec::new();
-        let mut why;
-        if let Some(next) = next_address(sample, beside) {
-            keys.push(format!("cursor: {{from: {}, to: url}}", super::write::quoted(&next.0)));
-            why = next.1;
-        } else if let Some((from, to, reason)) = next_token(beside, query) {
-            self.written.insert(to.clone());
-            let to = super::write::quoted(&format!("query.{to}"));
-            keys.push(format!("cursor: {{from: {}, to: {to}}}", super::write::quoted(&from)));
-            why = reason;
-        } else if let Some(name) = asked(&PAGE).map(|(name, _)| name.clone()).or_else(|| {
-            let told = number(&PAGE, 0)?;
-            Some(last(&told.path).to_owned())
-        }) {
-            let first = asked(&PAGE).and_then(|(_, value)| value.parse::<u64>().ok());
-            let told = number(&PAGE, 0).and_then(|member| member.value.as_u64());
-            let start = if first.or(told) == Some(0) { ", start: 0" } else { "" };
-            let to = super::write::quoted(&format!("query.{name}"));
-            keys.push(format!("page: {{to: {to}{start}}}"));
-            why = match asked(&PAGE) {
-                Some(_) => format!("The request numbers its page by `{name}`."),
-                None => format!(
-                    "The answer tells its number in `{name}`; check that the parameter is called so too."
-                ),
-            };
-            self.written.insert(name);
-        } else if let Some(name) = asked(&OFFSET).map(|(name, _)| name.clone()).or_else(|| {
-            let told = number(&OFFSET, 0)?;
-            Some(last(&told.path).to_owned())
-        }) {
-            let to = super::write::quoted(&format!("query.{name}"));
-            keys.push(format!("offset: {{to: {to}}}"));
-            why = match asked(&OFFSET) {
-                Some(_) => format!("The request skips rows by `{name}`."),
-                None => format!(
-                    "The answer tells in `{name}` how many rows it skipped; check that the parameter is called so too."
-                ),
-            };
-            self.written.insert(name);
-        } else if let (Some(_), Some(key)) = (more, key_name(rows)) {
-            let known = asked(&["startingafter", "after", "sinceid", "lastid"]);
-            let name = known.map_or("starting_after", |(name, _)| name);
-            keys.push(format!(
-                "cursor: {{from: {}, to: query.{name}}}",
-                super::write::quoted(&format!("last_row.{key}"))
-            ));
-            why = format!(
-                "The answer says whether there is more and names no next page, so pages may follow the last row's `{key}`; check the name of the parameter."
-            );
-            self.written.insert(name.to_owned());
-        } else {
-            if total.is_some()
-                || matches!(count, 10 | 20 | 25 | 30 | 50 | 100 | 200 | 250 | 500 | 1000)
-            {
-                self.open.push(format!("The answer has {count} rows and does not tell how to get more. If there are more, see `pagination` in the reference of manifests."));
-            }
-            if let Some(total) = total {
-                self.pagination = Some(Line {
-                    text: format!(
-                        "pagination: {{total: {}}}",
-                        super::write::quoted(&format!("body.{}", total.path))
-                    ),
-                    why: "The answer tells how many rows there are; fewer are an error.".into(),
-                });
-            }
-            return;
-        }
-        if let Some(more) = more.filter(|_| keys[0].starts_with("cursor: {from: last_row")) {
-            keys.push(format!(
-                "has_more: {}",
-                super::write::quoted(&format!("body.{}", more.path))
-            ));
-        }
-        if let Some(pages) = pages.filter(|_| keys[0].starts_with("page:")) {
-            keys.push(format!(
-                "total_pages: {}",
-                super::write::quoted(&format!("body.{}", pages.path))
-            ));
-            why += &format!(" The answer tells in `{}` how many pages there are.", pages.path);
-        }
-        if let Some(total) = total {
-            keys.push(format!("total: {}", super::write::quoted(&format!("body.{}", total.path))));
-            why += &format!(
-                " The answer tells in `{}` how many rows there are; fewer are an error.",
-                total.path
-            );
-        }
-        if let Some((name, value)) =
-            asked(&SIZE).filter(|(_, value)| value.parse().is_ok_and(|size: u64| size > 0))
-        {
-            let to = super::write::quoted(&format!("query.{name}"));
-            keys.push(format!("size: {{to: {to}, value: {value}}}"));
-            self.written.insert(name.clone());
-        }
-        self.pagination = Some(Line { text: format!("pagination: {{{}}}", keys.join(", ")), why });
-    }
-}
-
-const TOTAL: [&str; 9] = [
-    "total",
-    "totalcount",
-    "totalitems",
-    "totalresults",
-    "totalrecords",
-    "nbhits",
-    "totalhits",
-    "totalelements",
-    "totalrows",
-];
-const PAGES: [&str; 6] = ["totalpages", "nbpages", "pagecount", "lastpage", "pages", "numpages"];
-const PAGE: [&str; 5] = ["page", "currentpage", "pagenumber", "pageno", "pageindex"];
-const OFFSET: [&str; 4] = ["offset", "skip", "startat", "startindex"];
-const SIZE: [&str; 8] =
-    ["perpage", "limit", "pagesize", "size", "hitsperpage", "maxresults", "take", "top"];
-const MORE: [&str; 4] = ["hasmore", "hasnext", "hasnextpage", "more"];
-
-/// The address of the next page: where it stands, and why it is believed.
-fn next_address(sample: &Sample, beside: &[Member<'_>]) -> Option<(String, String)> {
-    const NAMES: [&str; 7] =
-        ["next", "nexturl", "nextpageurl", "nextlink", "nextpage", "nexthref", "nexturi"];
-    if crate::page::link(&sample.headers, "next").is_some() {
-        let why = "The `Link` header has the address of the next page.".to_owned();
-        return Some(("link.next".into(), why));
-    }
-    let is_address = |text: &str| text.starts_with("http") || text.starts_with(['/', '?']);
-    let named = || beside.iter().filter(|member| NAMES.contains(&member.name.as_str()));
-    if let Some(member) = named().find(|member| member.value.as_str().is_some_and(is_address)) {
-        let why = format!("The answer has the address of the next page in `{}`.", member.path);
-        return Some((format!("body.{}", member.path), why));
-    }
-    let member = named().find(|member| member.value.is_null() && member.name != "nextpage")?;
-    let why = format!(
-        "The answer has an empty `{}`, in which the address of the next page may stand: check it.",
-        member.path
-    );
-    Some((format!("body.{}", member.path), why))
-}
-
-/// A token for the next page: where it stands, the parameter that takes it, and why.
-fn next_token(
-    beside: &[Member<'_>],
-    query: &[(String, String)],
-) -> Option<(String, String, String)> {
-    const NAMES: [&str; 11] = [
-        "nextcursor",
-        "nextpagetoken",
-        "nexttoken",
-        "endcursor",
-        "scrollparam",
-        "scrollid",
-        "continuationtoken",
-        "nextpage",
-        "nextoffset",
-        "cursor",
-        "next",
-    ];
-    let holds = |value: &Value| value.is_string() || value.is_number() || value.is_null();
-    let member = NAMES.iter().find_map(|name| {
-        beside.iter().find(|member| member.name == *name && holds(member.value))
-    })?;
-    let name = last(&member.path);
-    let guess = match name.strip_prefix("next_").or_else(|| name.strip_prefix("next")) {
-        _ if member.name == "endcursor" => "after".to_owned(),
-        Some(rest) if !rest.is_empty() => rest[..1].to_lowercase() + &rest[1..],
-        _ => name.to_owned(),
-    };
-    let known = query.iter().find(|(name, _)| {
-        let name = plain(name);
-        name == plain(&guess) || NAMES.contains(&name.as_str()) || name == "pagetoken"
-    });
-    let (to, sure) = match known {
-        Some((name, _)) => (name.clone(), "the request has a parameter for it."),
-        None => (guess, "check in the API's documentation that it is sent by this name."),
-    };
-    let why = format!("The answer has a token for the next page in `{}`; {sure}", member.path);
-    Some((format!("body.{}", member.path), to, why))
-}
-
-fn last(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
 }
 
 fn key(rows: &[&Map<String, Value>]) -> Option<Line> {
@@ -463,7 +264,7 @@ fn list_paths<'body>(
     value: &'body Value,
     path: &str,
     depth: usize,
-    lists: &mut Vec<(String, Vec<&'body Map<String, Value>>)>,
+    lists: &mut Vec<(String, Rows<'body>)>,
 ) {
     let inner =
         |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };

@@ -50,7 +50,7 @@ fn a_link_header_leads_on() {
             tables:
               issues:
                 query: {state: all}
-                # Every row has a `id` of its own.
+                # Every row has its own `id`.
                 primary_key: id
                 # The `Link` header has the address of the next page.
                 pagination: {cursor: {from: link.next, to: url}, size: {to: query.per_page, value: 2}}
@@ -77,10 +77,10 @@ fn an_address_in_the_body_a_total_and_a_lower_bound() {
               next_page_url:
                 # 2 rows stand here.
                 records: data
-                # Every row has a `id` of its own.
+                # Every row has its own `id`.
                 primary_key: id
-                # The answer has the address of the next page in `next_page_url`. It tells in `total_items` how many
-                # rows there are; fewer are an error.
+                # The answer has the address of the next page in `next_page_url`. The answer tells in `total_items` how
+                # many rows there are; fewer are an error.
                 pagination: {cursor: {from: body.next_page_url, to: url}, total: body.total_items, size: {to: query.per_page, value: 2}}
                 # Rows have `updatedAt`, and the request has the lower bound `updated_since`.
                 cursor: {field: updatedAt, to: query.updated_since, start: "2024-01-01T00:00:00Z"}
@@ -104,9 +104,9 @@ fn a_token_a_key_in_the_query_and_nested_lists() {
             auth: {api_key: {to: query.api_key, value: "{{ secrets.api_key }}"}}
             tables:
               places:
-                # 1 rows stand here.
+                # One row stands here.
                 records: result.places
-                # Every row has a `place_id` of its own.
+                # Every row has its own `place_id`.
                 primary_key: place_id
                 # The answer has a token for the next page in `result.nextPageToken`; check in the API's documentation
                 # that it is sent by this name.
@@ -136,10 +136,10 @@ fn page_numbers_from_zero_and_rows_in_a_list_of_two() {
                 query: {q: "a b"}
                 # 2 rows stand here.
                 records: "1"
-                # Every row has a `code` of its own.
+                # Every row has its own `code`.
                 primary_key: code
-                # The request numbers its page by `page`. It tells in `0.pages` how many pages there are. It tells in
-                # `0.total` how many rows there are; fewer are an error.
+                # The request numbers its page by `page`. The answer tells in `0.pages` how many pages there are. The
+                # answer tells in `0.total` how many rows there are; fewer are an error.
                 pagination: {page: {to: query.page, start: 0}, total_pages: body.0.pages, total: body.0.total}
         "##]],
     );
@@ -161,9 +161,9 @@ fn keysets_where_the_answer_only_says_that_there_is_more() {
             auth: {basic: {username: "{{ secrets.username }}", password: "{{ secrets.password }}"}}
             tables:
               charges:
-                # 1 rows stand here.
+                # One row stands here.
                 records: data
-                # Every row has a `id` of its own.
+                # Every row has its own `id`.
                 primary_key: id
                 # The answer says whether there is more and names no next page, so pages may follow the last row's
                 # `id`; check the name of the parameter.

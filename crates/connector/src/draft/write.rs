@@ -162,9 +162,10 @@ impl Login {
         if self.parameter.as_deref() == Some(name.as_str()) {
             return None;
         }
-        let value = match is_secret(&name) {
-            true => format!("{{{{ secrets.{} }}}}", secret_name(&name)),
-            false => value,
+        let value = if is_secret(&name) {
+            format!("{{{{ secrets.{} }}}}", secret_name(&name))
+        } else {
+            value
         };
         Some((name, value))
     }

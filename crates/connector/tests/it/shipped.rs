@@ -104,7 +104,7 @@ async fn check(folder: &Path) {
                 Answered {
                     status: page.status,
                     headers: headers.map(|(name, value)| (*name, place(value))).collect(),
-                    body: place(&page.body),
+                    body: place(&page.body).into_bytes(),
                 }
             }
             None => {
