@@ -53,6 +53,10 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Call functions until they have no more, and land what they answer
     Sync(SyncArguments),
+    /// Write a manifest from one answer of an API
+    Init(InitArguments),
+    /// Print the first rows of a manifest's table, one JSON object a line; nothing is written
+    Read(ReadArguments),
     /// Call a function once and show its rows and their types; nothing is written
     Preview(PreviewArguments),
     /// Ask a function whether it is well (its setup test); nothing is written
@@ -77,6 +81,44 @@ pub(crate) struct DemoArguments {
     /// The DuckDB file; one left by an earlier demo is replaced
     #[arg(long, value_name = "FILE", default_value = "hasmore-demo.duckdb")]
     pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// The address of a list of rows; ${VARIABLE} is looked up
+    #[arg(value_name = "URL", required_unless_present = "curl", conflicts_with = "curl")]
+    pub(crate) url: Option<String>,
+    /// A line of curl that gets the rows, in place of a URL
+    #[arg(long, value_name = "LINE")]
+    pub(crate) curl: Option<String>,
+    /// An HTTP header, which lets the request in; ${VARIABLE} is looked up
+    #[arg(long, value_name = "NAME: TEXT")]
+    pub(crate) header: Vec<String>,
+    /// The manifest to write; `-` is standard output. By default the API's name
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadArguments {
+    /// The table
+    #[arg(value_name = "TABLE")]
+    pub(crate) table: String,
+    /// A connection of the configuration file, in place of --manifest
+    #[arg(
+        value_name = "CONNECTION",
+        conflicts_with = "function",
+        required_unless_present = "function"
+    )]
+    pub(crate) connection: Option<String>,
+    /// Pages of the table to read
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) pages: u64,
+    #[command(flatten)]
+    pub(crate) given: GivenConnection,
 }
 
 #[derive(Debug, Args)]

@@ -3,8 +3,10 @@
 mod config;
 mod demo;
 mod explain;
+mod init;
 mod manifest;
 mod preview;
+mod read;
 mod state;
 mod sync;
 mod tables;
@@ -28,6 +30,8 @@ pub(crate) fn run(arguments: &Arguments, log: &Arc<Log>) -> Result<Exit, Failure
     let global = &arguments.global;
     match &arguments.command {
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Init(arguments) => init::run(arguments),
+        Command::Read(arguments) => read::run(global, arguments, log),
         Command::Sync(arguments) => sync::run(global, arguments, log),
         Command::Preview(arguments) => preview::run(global, arguments, log),
         Command::Test(arguments) => test::run(global, arguments, log),

@@ -8,6 +8,7 @@
 mod arguments;
 mod config;
 mod connection;
+mod curl;
 mod given;
 mod reference;
 

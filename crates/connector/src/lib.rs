@@ -29,7 +29,11 @@ mod paginator;
 mod request_builder;
 mod selector;
 
+// How a manifest is begun.
+mod draft;
+
 pub mod yaml;
 
 pub use connector::{Clock, Connector};
+pub use draft::{Draft, Sample, SampleRequest, sample};
 pub use selector::Path;

@@ -204,6 +204,19 @@ impl Manifest {
         }
     }
 
+    /// The same API with nothing but this table and its parents; `None` where there is no such table.
+    pub fn only(&self, table: &str) -> Option<Manifest> {
+        let mut wanted = vec![table];
+        let mut at = self.tables.get(table)?;
+        while let Some(ForEach::Table(parent)) = &at.for_each {
+            wanted.push(parent);
+            at = self.tables.get(parent)?;
+        }
+        let mut only = self.clone();
+        only.tables.retain(|name, _| wanted.contains(&name.as_str()));
+        Some(only)
+    }
+
     /// The JSON Schema of the file, made from the types above: editors complete it.
     pub fn json_schema() -> String {
         let schema = schemars::schema_for!(Manifest);

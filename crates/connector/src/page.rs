@@ -201,7 +201,7 @@ pub(crate) fn flag(path: &Path, row: &[u8]) -> bool {
 }
 
 /// The address of this relation in the `Link` headers (RFC 8288).
-fn link(headers: &HeaderMap, relation: &str) -> Option<String> {
+pub(crate) fn link(headers: &HeaderMap, relation: &str) -> Option<String> {
     headers.get_all("link").iter().filter_map(|value| value.to_str().ok()).find_map(|text| {
         let mut rest = text;
         while let Some(start) = rest.find('<') {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::arguments::{GlobalArguments, PreviewArguments};
 use crate::cells;
-use crate::connection::{self, Connection};
+use crate::connection::{self, Connection, FunctionSource};
 use crate::failure::{Exit, Failure};
 use crate::function::OpenFunction;
 use crate::grid::{self, Grid};
@@ -95,6 +95,11 @@ impl Page {
         } else {
             "the function has no more"
         };
+        if let FunctionSource::Manifest(manifest) = &connection.function {
+            outln!("How its tables are read:");
+            super::manifest::describe(manifest);
+            outln!("");
+        }
         outln!(
             "{}: one call, {}, {}; {more}. Nothing was written.",
             paint.bold(&connection.name),

@@ -76,6 +76,16 @@ pub(super) const ALL: &[Explanation] = &[
         "Read the installer's lines above; often a package name is wrong or the network is away.",
     ),
     config(
+        "file_exists",
+        "A file that would be written is there already.",
+        "Name another with --output, or replace it with --force.",
+    ),
+    config(
+        "file_unwritable",
+        "A file cannot be written.",
+        "Check the folder and that you may write there.",
+    ),
+    config(
         "folder_not_found",
         "The folder that a command runs in is not there.",
         "Correct the path.",

@@ -100,6 +100,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Sync again: rows may have gone while the pages were read. If it stays, `total` counts something else: take it out.",
     ),
     warning(
+        "bad_rows",
+        "Rows of a CSV file have too many or too few fields, and `bad_rows: skip` leaves them out.",
+        "Correct `delimiter` and `quote`, or have the file mended.",
+    ),
+    warning(
         "missing_cursor",
         "Rows lack the cursor's field; they were kept.",
         "They are read again only with others: choose a field that every row has.",

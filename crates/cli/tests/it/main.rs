@@ -11,6 +11,7 @@ mod config;
 mod demo;
 mod function_kinds;
 mod golden;
+mod init;
 mod interrupt;
 mod locks;
 mod log_events;

@@ -173,6 +173,22 @@ fn every_way_to_log_in_brings_the_same_rows() {
     }
 }
 
+/// The API takes commas and line ends out of what it writes as CSV.
+#[test]
+fn a_csv_export_is_read_value_by_value() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let playground = Playground::start(&[]);
+    let mut expected = users(&playground);
+    for text in expected.values_mut().flat_map(BTreeMap::values_mut) {
+        text.retain(|character| !matches!(character, '\n' | '\r' | ','));
+    }
+    for inserted in [USERS, 0] {
+        let summary = sync(folder.path(), &playground, "export", &[], &[]);
+        assert_eq!(summary["tables"]["csv"]["inserted"], inserted, "{summary}");
+        assert_eq!(landed(folder.path(), "export.csv", &["id"], &USER), expected);
+    }
+}
+
 /// The API gives some rows a new `updatedAt` whenever it is asked, and changes nothing else.
 #[test]
 fn departments_are_read_for_each_company() {

@@ -12,3 +12,4 @@ mod property;
 mod requests;
 mod reshape;
 mod run;
+mod shipped;

@@ -28,13 +28,19 @@ const CALLS_MAX: u64 = 500;
 impl Platform {
     /// `{url}` in the manifest is where the API is.
     pub(crate) fn new(manifest: &str, api: &Api) -> Platform {
+        Platform::at("2024-06-01T00:00:00Z", manifest, api)
+    }
+
+    /// The same at this time of day, which stands still.
+    pub(crate) fn at(now: &str, manifest: &str, api: &Api) -> Platform {
         let text = manifest.replace("{url}", &api.url);
         let manifest = Manifest::parse(&text).unwrap_or_else(|problems| {
             let shown: Vec<String> =
                 problems.iter().map(|problem| problem.render("test.yaml", &text)).collect();
             panic!("{}", shown.join("\n"))
         });
-        let clock = Arc::new(|| "2024-06-01T00:00:00Z".to_owned());
+        let now = now.to_owned();
+        let clock = Arc::new(move || now.clone());
         Platform {
             connector: Connector::new(manifest, clock).expect("a connector"),
             state: State::default(),
@@ -52,7 +58,9 @@ impl Platform {
             sync_id: SyncId(format!("{:08}-sync", self.syncs)),
             ..Request::default()
         };
-        request.secrets.insert("api_key", "s3cret-key");
+        for name in ["api_key", "token", "access_token"] {
+            request.secrets.insert(name, "s3cret-key");
+        }
         request
     }
 
