@@ -107,8 +107,7 @@ impl Connector {
             return self.setup_test(&call, request).await;
         }
         if progress.reading.is_empty() {
-            self.ahead.clear();
-            self.kept.clear();
+            self.forget_pages();
             progress.reading.push(Reading::of(&self.plan.tables[self.plan.roots[0]].name));
         }
         let begun = progress.clone();
@@ -130,6 +129,12 @@ impl Connector {
             }
         };
         Ok(answer.response(&self.plan, progress.write(flat.as_ref()), has_more))
+    }
+
+    /// Every page is asked for anew.
+    pub(crate) fn forget_pages(&self) {
+        self.ahead.clear();
+        self.kept.clear();
     }
 
     /// One request of the first table, and no rows (F-029).

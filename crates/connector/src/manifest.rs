@@ -35,6 +35,10 @@ pub struct Manifest {
     /// What every path begins with; a template.
     #[schemars(example = &"https://api.example.com/v1")]
     pub base_url: String,
+    /// Other hosts that links to a next page may lead to, with all that lets a request in. A link to a host
+    /// that is not named here is an error, so that no key goes where nobody meant it to go.
+    #[serde(default)]
+    pub hosts: Vec<String>,
     /// The names of the secrets that templates may use, as `{{ secrets.NAME }}`. A call that lacks one
     /// is answered by an error that names it.
     #[serde(default)]

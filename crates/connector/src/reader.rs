@@ -65,6 +65,7 @@ impl Reader<'_> {
             && is_fleeting(table)
             && reading.sync.as_ref() != Some(&self.call.sync)
         {
+            self.connector.forget_pages();
             reading.restart();
         }
         if let Some(above) = depth.checked_sub(1).filter(|_| reading.page == PageAt::First) {
@@ -451,6 +452,8 @@ impl Reader<'_> {
         let may_be_expired = matches!(status.as_u16(), 400 | 404 | 410 | 422) && by_token;
         let has_key = !table.primary_key.is_empty();
         if may_be_expired && is_fleeting(table) && has_key && reading.restarts < RESTARTS_MAX {
+            // What was fetched before may hold tokens that are void.
+            self.connector.forget_pages();
             reading.restart();
             reading.restarts += 1;
             answer.warnings.push(Warning::new(

@@ -37,6 +37,8 @@ pub(crate) struct Written {
 /// A table's request with holes.
 pub(crate) struct RequestTemplate {
     method: Option<Method>,
+    /// Hosts that links may lead to, beside the one that gave them.
+    hosts: Vec<String>,
     base: Template,
     path: Template,
     query: Vec<(String, Template)>,
@@ -99,7 +101,18 @@ impl RequestTemplate {
         let text = table.text.as_deref();
         let text = text.map(|text| templates.compile(text, NAMES)).transpose();
         let text = text.map_err(at("text", None))?;
-        Ok(RequestTemplate { method: table.method, base, path, query, headers, body, text, form })
+        let hosts = manifest.hosts.clone();
+        Ok(RequestTemplate {
+            method: table.method,
+            hosts,
+            base,
+            path,
+            query,
+            headers,
+            body,
+            text,
+            form,
+        })
     }
 
     /// The request of one page. `written` are the values that paging and cursor write into it.
@@ -126,9 +139,7 @@ impl RequestTemplate {
         match whole {
             // Links may be relative; what they hold is not added to.
             Some((_, link)) => {
-                url = url.join(&link.text).map_err(|_| {
-                    TemplateError("the API's link to the next page is no address".into())
-                })?;
+                url = self.follow(&url, &link.text)?;
             }
             None => {
                 for (name, template) in &self.query {
@@ -177,6 +188,27 @@ impl RequestTemplate {
             Some(Method::Get) | None => "GET",
         };
         Ok(HttpRequest { method, url, headers, body })
+    }
+
+    /// The address that a link of the API leads to. Behind a proxy an API may not know that it is called
+    /// by https: such a link is taken as it is meant.
+    fn follow(&self, from: &Url, link: &str) -> Result<Url, TemplateError> {
+        let mut url = from
+            .join(link)
+            .map_err(|_| TemplateError("the API's link to the next page is no address".into()))?;
+        if url.host() == from.host() && from.scheme() == "https" && url.scheme() == "http" {
+            let port = from.port();
+            let changed = url.set_scheme("https").and_then(|()| url.set_port(port));
+            changed.map_err(|()| TemplateError("the API's link is no address".into()))?;
+        }
+        let host = url.host_str().unwrap_or_default();
+        let at_home = url.origin() == from.origin();
+        if !at_home && !self.hosts.iter().any(|known| known == host) {
+            return Err(TemplateError(format!(
+                "the API's link to the next page leads to another host, {host:.80}; name it in `hosts` if it may get the keys"
+            )));
+        }
+        Ok(url)
     }
 
     fn text_or_form(

@@ -67,7 +67,7 @@ anything is sent, and so is a secret that `secrets` does not list. What fills a 
 ## What holds for every table
 
 - **A reading ends for a reason, or fails.** The reason stands in the summary: `last_page`, `empty_page`, `short_page`,
-  `no_token`, `total_reached`, `cursor_reached`. Fewer rows than `total`, a page or a token that comes again, more
+  `no_token`, `total_reached`, `cursor_reached`, `window_end`. Fewer rows than `total`, a page or a token that comes again, more
   pages than `pages_max`: each is an error with a code, never a quiet end.
 - **The cursor is the newest value seen**, never the time of day, and it moves only when all pages are read. The upper
   bound of `until` is fixed before the first page.

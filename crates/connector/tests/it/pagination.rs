@@ -234,3 +234,20 @@ async fn refusals_are_told_with_the_table_and_the_status() {
     check_fails("{page: {to: query.page}}", |_| Answered::status(403), expect![[r#"source_refused: table items: GET URL/items answered 403 Forbidden: {"error":"on purpose"}"#]]).await;
     check_fails("{page: {to: query.page}}", |_| Answered::status(503), expect![[r#"source_unavailable: function unavailable: table items: GET URL/items answered 503 Service Unavailable: {"error":"on purpose"}"#]]).await;
 }
+
+/// A link to another host gets no key; one that is named does.
+#[tokio::test]
+async fn a_link_to_another_host_is_refused_unless_it_is_named() {
+    let other = Api::serve(|_| Answered::json(json!({"data": [{"id": 9}]}))).await;
+    let link = format!("{}/items", other.url.replace("127.0.0.1", "localhost"));
+    let answer = move |_: &Asked| Answered::json(json!({"data": rows(2), "next": link}));
+    let api = Api::serve(answer).await;
+    let text =
+        format!("{}auth: {{bearer: k-e-y}}\n", manifest("{cursor: {from: body.next, to: url}}"));
+    let error = Platform::new(&text, &api).sync().await.expect_err("an error");
+    assert!(told(&error).contains("leads to another host, localhost"), "{}", told(&error));
+    assert!(other.asked().is_empty());
+    let mut platform = Platform::new(&format!("{text}hosts: [localhost]\n"), &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), [1, 2, 9]);
+}
