@@ -58,8 +58,12 @@ impl Platform {
             sync_id: SyncId(format!("{:08}-sync", self.syncs)),
             ..Request::default()
         };
-        for name in ["api_key", "token", "access_token"] {
-            request.secrets.insert(name, "s3cret-key");
+        for (name, value) in [
+            ("api_key", "s3cret-key"),
+            ("token", "s3cret-token"),
+            ("access_token", "s3cret-access"),
+        ] {
+            request.secrets.insert(name, value);
         }
         request
     }
