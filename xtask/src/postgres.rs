@@ -1,6 +1,6 @@
 //! The Postgres of the tests: a cluster of our own, which ends with us.
 
-use postgres_cluster::{Binaries, Cluster, FAST, SUPERUSER, VARIABLE};
+use postgres_cluster::{Binaries, Cluster, FAST, SUPERUSER, VARIABLE, obtain_pooler};
 
 pub(crate) enum Postgres {
     /// Named by the user; it is used, and neither started nor ended.
@@ -28,6 +28,7 @@ impl Postgres {
 pub(crate) fn set_up() -> Result<Postgres, String> {
     // Some tests start clusters of their own in any case.
     Binaries::obtain()?;
+    obtain_pooler();
     match std::env::var(VARIABLE) {
         Ok(url) => Ok(Postgres::Named(url)),
         Err(_) => Cluster::start(&FAST).map(Postgres::Ours),

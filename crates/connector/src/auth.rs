@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use protocol::Secrets;
 use tokio::time::Instant;
 
 use crate::http::{Http, HttpError, describe};
@@ -160,6 +161,7 @@ impl Authenticator {
         templates: &Templates,
         paths: &Templates,
         scope: &Scope,
+        deadline: Instant,
     ) -> Result<(), ReadError> {
         let Kind::Token(source) = &self.kind else { return Ok(()) };
         let _alone = self.fetching.lock().await;
@@ -174,7 +176,7 @@ impl Authenticator {
             let value = basic(username, password, templates, scope).map_err(failed)?;
             put(&mut request, &Target::Header("authorization".into()), value);
         }
-        let answer = http.send(&request, None).await.map_err(|error| match error {
+        let answer = http.send(&request, Some(deadline)).await.map_err(|error| match error {
             HttpError::Unavailable { message, retry_after } => {
                 ReadError::Unavailable { message, retry_after }
             }
@@ -183,7 +185,7 @@ impl Authenticator {
         if !answer.status.is_success() {
             return Err(refused(describe(&request, &answer)));
         }
-        let place = crate::http::place(&request.url);
+        let place = request.shown.clone();
         if protocol::json::validate(&answer.body).is_err() {
             return Err(refused(format!("the answer of {place} is not JSON")));
         }
@@ -216,6 +218,25 @@ impl Authenticator {
         });
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(Token { text, expires });
         Ok(())
+    }
+
+    /// What is as secret as the secrets: the token, and what HTTP Basic makes of them.
+    pub(crate) fn conceal(&self, templates: &Templates, scope: &Scope) -> Secrets {
+        let mut concealed = Secrets::default();
+        if let Some(token) = self.current() {
+            concealed.insert("token", &token.text);
+        }
+        let pair = match &self.kind {
+            Kind::Basic(username, password) => Some((username, password)),
+            Kind::Token(source) => source.basic.as_ref().map(|(id, secret)| (id, secret)),
+            Kind::None | Kind::Value(..) => None,
+        };
+        let value =
+            pair.and_then(|(username, password)| basic(username, password, templates, scope).ok());
+        if let Some(value) = value {
+            concealed.insert("auth", value.trim_start_matches("Basic "));
+        }
+        concealed
     }
 
     /// Forgets a token that was refused. Whether there was one, so that asking again may help.

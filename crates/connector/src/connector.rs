@@ -196,8 +196,12 @@ impl Connector {
 
 impl Function for Connector {
     async fn call(&self, request: &Request) -> Result<Response, FunctionError> {
-        let redact = |text: String| request.secrets.redact(&text);
-        match self.answer(request).await {
+        let answer = self.answer(request).await;
+        let Plan { authenticator, templates, .. } = &self.plan;
+        let concealed = self.scope(request).map(|scope| authenticator.conceal(templates, &scope));
+        let concealed = concealed.unwrap_or_default();
+        let redact = |text: String| concealed.redact(&request.secrets.redact(&text));
+        match answer {
             Ok(mut response) => {
                 for warning in &mut response.warnings {
                     warning.message = redact(std::mem::take(&mut warning.message));

@@ -99,7 +99,14 @@ pub async fn sample(request: &SampleRequest) -> Result<Sample, FunctionError> {
     }
     let body = request.body.clone().map(Bytes::from);
     let request_headers = headers.clone();
-    let http_request = HttpRequest { method, url: sent.clone(), headers, body };
+    let http_request = HttpRequest {
+        method,
+        shown: crate::http::place(&sent),
+        url: sent.clone(),
+        headers,
+        body,
+        tells_body: true,
+    };
     let http = Http::new(&Requests::default(), concat!("hasmore/", env!("CARGO_PKG_VERSION")));
     let answer = http.send(&http_request, Some(Instant::now() + TIMEOUT)).await;
     let answer = answer.map_err(|error| match error {

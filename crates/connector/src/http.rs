@@ -35,8 +35,6 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// The address that answered, after redirects.
-    pub(crate) url: Url,
 }
 
 /// Why there is no answer to read.
@@ -60,6 +58,8 @@ const REDIRECTS_MAX: usize = 10;
 /// The first pause before another try; it doubles.
 const BACKOFF: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// No wait that a header asks for is believed to be longer: numbers there may be anything.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// What is told of the body of an answer that is an error.
 const EXCERPT_MAX: usize = 500;
 
@@ -134,7 +134,7 @@ impl Http {
         let turn = self.0.pace.turn(deadline).map_err(|wait| HttpError::Unavailable {
             message: format!(
                 "{} allows no request for {} s more",
-                place(&request.url),
+                request.shown,
                 wait.as_secs().max(1)
             ),
             retry_after: Some(wait),
@@ -146,7 +146,7 @@ impl Http {
             Err(_) => Err(HttpError::Unavailable {
                 message: format!(
                     "no answer from {} within {} s",
-                    place(&request.url),
+                    request.shown,
                     timeout.as_secs_f64()
                 ),
                 retry_after: None,
@@ -167,7 +167,7 @@ impl Http {
             };
             let next = url.join(next).map_err(|_| HttpError::Refused {
                 status: Some(answer.status),
-                message: format!("{} redirects to what is no address", place(&url)),
+                message: format!("{} redirects to what is no address", request.shown),
             })?;
             let downgrade = url.scheme() == "https" && next.scheme() != "https";
             if downgrade || !matches!(next.scheme(), "http" | "https") {
@@ -175,19 +175,30 @@ impl Http {
                     status: Some(answer.status),
                     message: format!(
                         "{} redirects to {}, which is less safe",
-                        place(&url),
-                        place(&next)
+                        request.shown,
+                        next.origin().ascii_serialization()
                     ),
                 });
             }
             if answer.status == StatusCode::SEE_OTHER {
                 method = "GET";
             }
+            // A body may hold a key, as a login does.
+            if request.body.is_some() && method != "GET" && next.origin() != request.url.origin() {
+                return Err(HttpError::Refused {
+                    status: Some(answer.status),
+                    message: format!(
+                        "{} redirects to another host, {}, and what was sent is not for it",
+                        request.shown,
+                        next.origin().ascii_serialization()
+                    ),
+                });
+            }
             url = next;
         }
         Err(HttpError::Refused {
             status: None,
-            message: format!("{} redirects more than {REDIRECTS_MAX} times", place(&request.url)),
+            message: format!("{} redirects more than {REDIRECTS_MAX} times", request.shown),
         })
     }
 
@@ -239,23 +250,24 @@ impl Http {
         {
             sent = sent.body(body);
         }
-        let mut answer = sent.send().await.map_err(|error| unavailable(url, &error))?;
+        let lost = |error| unavailable(&request.shown, &error);
+        let mut answer = sent.send().await.map_err(lost)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let mut body = BytesMut::new();
         let bytes_max = self.0.body_bytes_max;
-        while let Some(chunk) = answer.chunk().await.map_err(|error| unavailable(url, &error))? {
+        while let Some(chunk) = answer.chunk().await.map_err(lost)? {
             if body.len() as u64 + chunk.len() as u64 > bytes_max {
                 return Err(HttpError::Refused {
                     status: Some(status),
                     message: format!(
                         "the answer of {} is larger than {bytes_max} bytes (`requests.body_bytes`)",
-                        place(url)
+                        request.shown
                     ),
                 });
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, headers, body: body.freeze(), url: url.clone() })
+        Ok(Answer { status, headers, body: body.freeze() })
     }
 }
 
@@ -284,27 +296,28 @@ pub(crate) fn place(url: &Url) -> String {
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
-/// What an answer that is an error says, in a line.
+/// What an answer that is an error says, in a line, as far as it may be told.
 pub(crate) fn describe(request: &HttpRequest, answer: &Answer) -> String {
-    let excerpt = String::from_utf8_lossy(&answer.body);
+    let body = if request.tells_body { &answer.body[..] } else { &[] };
+    let excerpt = String::from_utf8_lossy(body);
     let excerpt = excerpt.split_whitespace().collect::<Vec<_>>().join(" ");
     let says = if excerpt.is_empty() { "" } else { ": " };
     format!(
         "{} {} answered {}{says}{}",
         request.method,
-        place(&answer.url),
+        request.shown,
         answer.status,
         excerpt.chars().take(EXCERPT_MAX).collect::<String>()
     )
 }
 
-fn unavailable(url: &Url, error: &reqwest::Error) -> HttpError {
+fn unavailable(shown: &str, error: &reqwest::Error) -> HttpError {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
     let what = if error.is_connect() { "no connection to" } else { "no whole answer from" };
-    HttpError::Unavailable { message: format!("{what} {}: {cause}", place(url)), retry_after: None }
+    HttpError::Unavailable { message: format!("{what} {shown}: {cause}"), retry_after: None }
 }
 
 /// Doubling pauses, each shortened by up to a half so that callers do not march in step.
@@ -319,6 +332,10 @@ fn backoff(first: Duration, tries: u32) -> Duration {
 
 /// `Retry-After` in seconds or as a date; a date needs a clock, so only the answer's own is used.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    asked_wait(headers).map(|wait| wait.min(WAIT_MAX))
+}
+
+fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("retry-after")?.to_str().ok()?;
     if let Ok(seconds) = text.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));

@@ -79,7 +79,7 @@ impl StopReason {
 pub(crate) enum PagingError {
     #[error("the API said there are {total} rows and gave {found}")]
     TotalMismatch { total: u64, found: u64 },
-    #[error("the API said that more rows follow, but gave no {source_name} to get them")]
+    #[error("more rows may follow, and the page has no {source_name} to get them")]
     NoTokenForMore { source_name: String },
     #[error("the API said that more rows follow an empty page, and where they begin is unknown")]
     EmptyPageForMore,
@@ -152,7 +152,8 @@ fn step(style: &Pagination, at: &PageAt, facts: &PageFacts) -> Result<Next, Pagi
         return match &facts.token {
             Some(_) if !more && is_short(style, facts) => done(StopReason::ShortPage),
             Some(token) => Ok(Next::Page(token.clone())),
-            None if more => {
+            // Rows are here, and the field that leads on is not: it is misspelt.
+            None if more || matches!(token.from, Source::LastRow(_)) => {
                 Err(PagingError::NoTokenForMore { source_name: token.from.to_string() })
             }
             None => done(StopReason::NoToken),
@@ -311,6 +312,14 @@ mod tests {
         );
         check(KEYSET, PageAt::Token("9".into()), token("12", rows(3)), expect![[r#"Token("12")"#]]);
         check(KEYSET, PageAt::Token("12".into()), rows(0), expect!["empty_page"]);
+        check(
+            KEYSET,
+            PageAt::First,
+            rows(3),
+            expect![
+                "more_not_found: more rows may follow, and the page has no last_row.id to get them"
+            ],
+        );
     }
 
     #[test]
@@ -331,7 +340,7 @@ mod tests {
             PageAt::First,
             more(true, rows(10)),
             expect![
-                "more_not_found: the API said that more rows follow, but gave no body.next to get them"
+                "more_not_found: more rows may follow, and the page has no body.next to get them"
             ],
         );
         let capped = format!("{PAGE}\npages_max: 1");

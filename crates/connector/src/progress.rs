@@ -104,8 +104,14 @@ pub(crate) const PARENT_CURSORS_MAX: usize = 1000;
 
 impl TableProgress {
     /// A whole reading of all parents has ended: what it saw is where the one after the next begins.
-    pub(crate) fn turn_generation(&mut self) {
+    pub(crate) fn turn_generation(&mut self, is_whole: bool) {
         if self.newest.is_none() && self.before.is_none() {
+            return;
+        }
+        // Of a parent that was left out, the newest value says nothing: the next reading begins where
+        // this one began.
+        if !is_whole {
+            self.newest = None;
             return;
         }
         self.parents.clear();
@@ -118,6 +124,13 @@ impl Reading {
     /// A table whose reading begins.
     pub(crate) fn of(table: &str) -> Reading {
         Reading { table: table.to_owned(), ..Reading::default() }
+    }
+
+    /// Its page of so many rows is another one now: it counts when it has been read again.
+    pub(crate) fn read_page_again(&mut self, rows: u64) {
+        self.pages = self.pages.saturating_sub(1);
+        self.rows = self.rows.saturating_sub(rows);
+        self.seen = None;
     }
 
     /// Begins the next step, with what is known of the steps before.

@@ -18,6 +18,15 @@ impl ReadError {
         ReadError::Refused { code, message: message.into(), hint: hint.into(), status: None }
     }
 
+    /// A page was read in part, or for its rows' children, and is another one now.
+    pub(crate) fn page_changed() -> ReadError {
+        ReadError::new(
+            "page_changed",
+            "a page has changed while it was read, and reading it again would double rows that have no key",
+            "give the table, and those below it, a `primary_key`, or empty the table and reset the state",
+        )
+    }
+
     /// The same, naming the table.
     pub(crate) fn of(self, table: &TablePlan) -> ReadError {
         let named = |message: String| format!("table {}: {message}", table.name);

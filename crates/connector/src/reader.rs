@@ -13,7 +13,7 @@ use crate::manifest::{Deletes, ParentErrors, Source};
 use crate::page::{self, Page};
 use crate::paginator::{self, Next, PageAt, PageFacts, PagingError, StopReason};
 use crate::plan::{Plan, TablePlan, TableSource};
-use crate::progress::{Progress, Reading};
+use crate::progress::{PARENT_CURSORS_MAX, Progress, Reading};
 use crate::read_error::ReadError;
 use crate::request_builder::HttpRequest;
 use crate::reshape::HashKey;
@@ -49,25 +49,25 @@ impl Reader<'_> {
         progress: &mut Progress,
         answer: &mut Answer,
     ) -> Result<(), ReadError> {
+        self.leave_old_tokens(progress);
         let mut levels = self.levels(progress).await?;
         if let Some(error) = levels.failed.take() {
             progress.reading.truncate(levels.tables.len());
             return self.recover(error, progress, answer, &levels);
         }
-        if levels.lost {
+        if let Some(page) = levels.lost.take() {
             progress.reading.truncate(levels.tables.len());
-            return self.descend_or_advance(progress, answer, &levels);
+            let table = levels.tables[levels.tables.len() - 1];
+            if !self.may_repeat(table) {
+                return Err(ReadError::page_changed().of(table));
+            }
+            let reading = progress.reading.last_mut().expect("a reading is under way");
+            reading.read_page_again(page.rows() as u64);
+            levels = self.levels(progress).await?;
         }
         let depth = progress.reading.len() - 1;
         let table = levels.tables[depth];
         let reading = &mut progress.reading[depth];
-        if matches!(reading.page, PageAt::Token(_) | PageAt::Number(_))
-            && is_fleeting(table)
-            && reading.sync.as_ref() != Some(&self.call.sync)
-        {
-            self.connector.forget_pages();
-            reading.restart();
-        }
         if let Some(above) = depth.checked_sub(1).filter(|_| reading.page == PageAt::First) {
             let next = levels.places[above] + 1;
             let scope = &levels.scopes[above];
@@ -99,6 +99,29 @@ impl Reader<'_> {
         levels.reached = taken.reached;
         self.look_ahead(table, &progress.reading[depth], &window, &scope, &page);
         self.descend_or_advance(progress, answer, &levels)
+    }
+
+    /// A token of an earlier sync may be void, so its window begins again, if that doubles no row.
+    fn leave_old_tokens(&self, progress: &mut Progress) {
+        let is_old = |reading: &Reading| {
+            let by_token = matches!(reading.page, PageAt::Token(_) | PageAt::Number(_));
+            let table = self.connector.plan.table(&reading.table);
+            by_token
+                && reading.sync.as_ref() != Some(&self.call.sync)
+                && table.is_some_and(|table| is_fleeting(table) && self.may_repeat(table))
+        };
+        if let Some(depth) = progress.reading.iter().position(is_old) {
+            self.connector.forget_pages();
+            progress.reading.truncate(depth + 1);
+            progress.reading[depth].restart();
+        }
+    }
+
+    /// Whether rows that are read twice become one: the table and all below it have keys.
+    fn may_repeat(&self, table: &TablePlan) -> bool {
+        let below = table.children.iter().map(|index| &self.connector.plan.tables[*index]);
+        (!table.lands() || !table.primary_key.is_empty())
+            && below.into_iter().all(|child| self.may_repeat(child))
     }
 
     /// The first page of a table, for a setup test or a look. A child has no first page of its own.
@@ -143,8 +166,8 @@ impl Reader<'_> {
             let place = parents.iter().position(|(name, _)| name == wanted);
             levels.pages.push(Arc::clone(&page));
             let Some(place) = place else {
-                // The page has changed and no longer shows this parent: its children begin again.
-                levels.lost = true;
+                // The page has changed and no longer shows this parent: it is read again, and its children.
+                levels.lost = levels.pages.pop();
                 return Ok(levels);
             };
             levels.places.push(place);
@@ -168,7 +191,8 @@ impl Reader<'_> {
         let plan = &connector.plan;
         let make_ready = || {
             let Plan { authenticator, templates, paths, .. } = plan;
-            authenticator.make_ready(&connector.http, templates, paths, &self.call.scope)
+            let (http, call) = (&connector.http, self.call);
+            authenticator.make_ready(http, templates, paths, &call.scope, call.deadline)
         };
         make_ready().await?;
         let mut request = self.request(table, reading, window, scope)?;
@@ -185,7 +209,7 @@ impl Reader<'_> {
             Page::read(table, answer, connector.http.body_bytes_max()).map_err(|error| {
                 ReadError::new(
                     "invalid_page",
-                    format!("an answer of {}: {error}", crate::http::place(&request.url)),
+                    format!("an answer of {}: {error}", request.shown),
                     "correct `records` and `pagination` of the table",
                 )
             })?
@@ -368,7 +392,7 @@ impl Reader<'_> {
                         reading.next_step(from);
                         return Ok(());
                     }
-                    tell(table, reading, reason, answer);
+                    tell(table, reading, reason, &facts, answer);
                 }
             }
             if self.end(progress, answer, levels) {
@@ -383,7 +407,9 @@ impl Reader<'_> {
         let plan = &self.connector.plan;
         let depth = progress.reading.len() - 1;
         let table = levels.tables[depth];
-        commit(table, progress, depth);
+        let visits_only_some =
+            levels.tables[..depth].iter().any(|above| above.config.cursor.is_some());
+        commit(table, visits_only_some, progress, depth);
         let reading = progress.reading.pop().expect("a reading is under way");
         let Some(above) = depth.checked_sub(1) else {
             let is_whole = !reading.skipped;
@@ -429,7 +455,10 @@ impl Reader<'_> {
                 answer.soft_delete.push(table.name.clone());
             }
             if let Some(state) = progress.tables.get_mut(&table.name) {
-                state.turn_generation();
+                state.turn_generation(is_whole);
+                if state.before.is_some() {
+                    answer.warnings.push(one_cursor(table));
+                }
             }
         }
     }
@@ -450,8 +479,19 @@ impl Reader<'_> {
         };
         let by_token = matches!(reading.page, PageAt::Token(_) | PageAt::Number(_));
         let may_be_expired = matches!(status.as_u16(), 400 | 404 | 410 | 422) && by_token;
-        let has_key = !table.primary_key.is_empty();
-        if may_be_expired && is_fleeting(table) && has_key && reading.restarts < RESTARTS_MAX {
+        let may_restart = is_fleeting(table) && reading.restarts < RESTARTS_MAX;
+        if may_be_expired && may_restart && !self.may_repeat(table) {
+            return Err(ReadError::Refused {
+                code: "token_refused",
+                message: format!(
+                    "{message}; its window is not read again, since rows without a key would be there twice"
+                ),
+                hint: "give the table, and those below it, a `primary_key`, or empty the table and reset the state"
+                    .into(),
+                status: Some(*status),
+            });
+        }
+        if may_be_expired && may_restart {
             // What was fetched before may hold tokens that are void.
             self.connector.forget_pages();
             reading.restart();
@@ -489,8 +529,8 @@ struct Levels<'plan> {
     pages: Vec<Arc<Page>>,
     /// For each page but the innermost: the row whose children are read.
     places: Vec<usize>,
-    /// Whether the page of the innermost table no longer shows the parent that was being read for.
-    lost: bool,
+    /// The page of the innermost table, if it no longer shows the parent that was being read for.
+    lost: Option<Arc<Page>>,
     /// Why a parent's page could not be read again; the innermost table is that parent's.
     failed: Option<ReadError>,
     /// Whether the page just read came to rows that are older than the cursor.
@@ -507,8 +547,34 @@ fn facts(table: &TablePlan, reading: &Reading, page: &Page) -> PageFacts {
     PageFacts { rows_so_far: reading.rows, pages_so_far: reading.pages, ..page.facts(table) }
 }
 
+fn one_cursor(table: &TablePlan) -> Warning {
+    Warning::new(
+        "one_cursor_for_all",
+        format!(
+            "table {}: there are more than {PARENT_CURSORS_MAX} parents, so one cursor stands for all; of a parent that appears later, rows older than it are not read",
+            table.name
+        ),
+    )
+}
+
 /// Tells that a table has been read to its end, and how one knows.
-fn tell(table: &TablePlan, reading: &Reading, reason: StopReason, answer: &mut Answer) {
+fn tell(
+    table: &TablePlan,
+    reading: &Reading,
+    reason: StopReason,
+    facts: &PageFacts,
+    answer: &mut Answer,
+) {
+    let is_full = table.pagination.size.as_ref().is_some_and(|size| facts.rows >= size.value);
+    if reason == StopReason::NoToken && reading.pages == 1 && is_full {
+        answer.warnings.push(Warning::new(
+            "full_page_without_token",
+            format!(
+                "table {}: its only page is full, and says nothing of another; check `from` of `pagination`",
+                table.name
+            ),
+        ));
+    }
     let is_stepped = reading.from.is_some();
     if table.lands() {
         answer.readings.push(protocol::Reading {

@@ -17,12 +17,18 @@ pub(crate) struct HttpRequest {
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Option<Bytes>,
+    /// The address as it may be told: without its query, which may hold a key, and without what a
+    /// parent's row put into its path.
+    pub(crate) shown: String,
+    /// Whether an answer that is an error may be told: not where the manifest hides fields, which such an
+    /// answer may repeat.
+    pub(crate) tells_body: bool,
 }
 
 /// Headers and query may hold keys.
 impl std::fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.method, crate::http::place(&self.url))
+        write!(f, "{} {}", self.method, self.shown)
     }
 }
 
@@ -37,6 +43,9 @@ pub(crate) struct Written {
 /// A table's request with holes.
 pub(crate) struct RequestTemplate {
     method: Option<Method>,
+    /// The path as it may be told, where rows of a parent fill it.
+    shown_path: Option<String>,
+    tells_body: bool,
     /// Hosts that links may lead to, beside the one that gave them.
     hosts: Vec<String>,
     base: Template,
@@ -102,8 +111,12 @@ impl RequestTemplate {
         let text = text.map(|text| templates.compile(text, NAMES)).transpose();
         let text = text.map_err(at("text", None))?;
         let hosts = manifest.hosts.clone();
+        let shown_path = table.for_each.as_ref().and(table.path.clone());
+        let tells_body = !manifest.tables.values().any(TableConfig::hides_anything);
         Ok(RequestTemplate {
             method: table.method,
+            shown_path,
+            tells_body,
             hosts,
             base,
             path,
@@ -187,7 +200,12 @@ impl RequestTemplate {
             None if body.is_some() => "POST",
             Some(Method::Get) | None => "GET",
         };
-        Ok(HttpRequest { method, url, headers, body })
+        let shown = match &self.shown_path {
+            Some(path) => format!("{}{path}", url.origin().ascii_serialization()),
+            None => crate::http::place(&url),
+        };
+        let tells_body = self.tells_body;
+        Ok(HttpRequest { method, url, headers, body, shown, tells_body })
     }
 
     /// The address that a link of the API leads to. Behind a proxy an API may not know that it is called

@@ -114,8 +114,17 @@ impl Reshape {
     }
 
     /// Whether a field's value must not be seen.
-    pub(crate) fn hides(&self, name: &str) -> bool {
-        self.hidden.iter().any(|(pattern, _)| pattern.matches(name))
+    pub(crate) fn hides(&self, path: &str) -> bool {
+        self.rule_of(path).is_some()
+    }
+
+    /// The rule for a field, for what stands in it (`address.city`), or for what `flatten` makes of that.
+    fn rule_of(&self, path: &str) -> Option<Hiding> {
+        let field = path.split('.').next().unwrap_or(path);
+        let flat = path.replace('.', "_");
+        let is_it =
+            |pattern: &Pattern| [path, field, &flat].iter().any(|name| pattern.matches(name));
+        self.hidden.iter().find(|(pattern, _)| is_it(pattern)).map(|(_, hiding)| *hiding)
     }
 
     /// Rules that name a field that no row of a page has: it may be misspelt, or stand deeper.
@@ -184,12 +193,12 @@ impl Reshape {
     /// A value of a field as it may be seen.
     pub(crate) fn hide<'v>(
         &self,
-        name: &str,
+        path: &str,
         value: &'v [u8],
         key: Option<&HashKey>,
     ) -> Cow<'v, [u8]> {
-        match self.hidden.iter().find(|(pattern, _)| pattern.matches(name)) {
-            Some((_, hiding)) => hiding.hide(value, key).into(),
+        match self.rule_of(path) {
+            Some(hiding) => hiding.hide(value, key).into(),
             None => value.into(),
         }
     }

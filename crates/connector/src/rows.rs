@@ -40,6 +40,7 @@ pub(crate) fn take_rows(
     let fingerprint = page.fingerprint();
     let skip = match reading.sent.take() {
         Some((rows, seen)) if seen == fingerprint => usize::try_from(rows).unwrap_or(0),
+        Some(_) if table.primary_key.is_empty() => return Err(ReadError::page_changed()),
         _ => 0,
     };
     let repeats = skip == 0 && reading.seen.as_ref() == Some(&fingerprint);
@@ -112,6 +113,8 @@ struct Rows<'a> {
     oldest: Option<&'a CursorValue>,
     around: &'a Around<'a>,
     newest: Option<CursorValue>,
+    /// The cursor of the row before, where the API answers in a declared order.
+    last: Option<CursorValue>,
     reached: bool,
     without_cursor: u64,
     /// The names of fields that rules were held against.
@@ -142,6 +145,7 @@ impl<'a> Rows<'a> {
             oldest: window.oldest.as_ref(),
             around,
             newest: newest.and_then(|(text, cursor)| CursorValue::read(text, cursor.kind()).ok()),
+            last: None,
             reached: false,
             without_cursor: 0,
             seen: BTreeSet::new(),
@@ -208,7 +212,8 @@ impl<'a> Rows<'a> {
             self.without_cursor += 1;
             return Ok(true);
         };
-        if self.newest.as_ref().is_some_and(|newest| newest.text == text) {
+        let is_newest = self.newest.as_ref().is_some_and(|newest| newest.text == text);
+        if is_newest && cursor.order != Some(CursorOrder::Descending) {
             return Ok(true);
         }
         let value = CursorValue::read(&text, cursor.kind()).map_err(|error| {
@@ -220,8 +225,17 @@ impl<'a> Rows<'a> {
         })?;
         let is_old = self.oldest.is_some_and(|oldest| value.compare(oldest).is_lt());
         let is_old = is_old && cursor.kind() != CursorKind::Opaque;
-        if is_old && cursor.order == Some(CursorOrder::Descending) {
-            self.reached = true;
+        if cursor.order == Some(CursorOrder::Descending) {
+            // The reading ends at the first old row, so a wrong order would lose what comes after it.
+            if self.last.as_ref().is_some_and(|last| value.compare(last).is_gt()) {
+                return Err(ReadError::new(
+                    "not_descending",
+                    format!("row {index} of a page is newer by `{path}` than the row before it"),
+                    "take `order: descending` out, or ask the API for that order",
+                ));
+            }
+            self.reached |= is_old;
+            self.last = Some(value.clone());
         }
         if is_old && cursor.filters_here() {
             return Ok(false);

@@ -106,6 +106,13 @@ impl Templates {
         }))
     }
 
+    /// What a text names, as `row.address.city`; nothing if it is no template.
+    pub(crate) fn names_in(&self, text: &str) -> Vec<String> {
+        let template = self.environment.template_from_str(text);
+        let names = template.map(|template| template.undeclared_variables(true));
+        names.unwrap_or_default().into_iter().collect()
+    }
+
     /// The text with its holes filled.
     ///
     /// # Errors

@@ -89,7 +89,16 @@ fn parent_name(progress: &Progress, depth: usize) -> String {
 }
 
 /// The cursor moves, now that all pages of the reading were read (F-093).
-pub(crate) fn commit(table: &TablePlan, progress: &mut Progress, depth: usize) {
+///
+/// `visits_only_some` says that a reading does not come to every parent, since a table above has a cursor:
+/// one cursor for all would pass rows of those it does not come to, so past the limit a parent is read
+/// whole each time.
+pub(crate) fn commit(
+    table: &TablePlan,
+    visits_only_some: bool,
+    progress: &mut Progress,
+    depth: usize,
+) {
     let Some(cursor) = &table.config.cursor else { return };
     let reading = &progress.reading[depth];
     let Some(newest) = reading.newest.clone().filter(|_| !reading.skipped) else { return };
@@ -110,8 +119,10 @@ pub(crate) fn commit(table: &TablePlan, progress: &mut Progress, depth: usize) {
     let one_for_all = state.newest.is_some() || state.before.is_some();
     if !one_for_all {
         let kept = state.parents.get(&name).cloned();
-        state.parents.extend(newer(kept, &newest).map(|newest| (name, newest)));
-        if state.parents.len() > PARENT_CURSORS_MAX {
+        state.parents.extend(newer(kept, &newest).map(|newest| (name.clone(), newest)));
+        if state.parents.len() > PARENT_CURSORS_MAX && visits_only_some {
+            state.parents.remove(&name);
+        } else if state.parents.len() > PARENT_CURSORS_MAX {
             state.newest = state.parents.values().fold(None, newer);
         }
         return;

@@ -17,7 +17,7 @@ pub(crate) fn expression(column: &str, from: ColumnType, to: ColumnType) -> Stri
             format!("({})::json", text(column, from))
         }
         (_, Json) => format!("({})::json", json_string(&text(column, from))),
-        (Long | Decimal { .. }, Double) => format!("{column}::double precision"),
+        (Long, Double) => format!("{column}::double precision"),
         // Through the digits: a cast would round to fifteen of them.
         (Double, Decimal { scale }) => format!("{column}::text::numeric(38,{scale})"),
         (Long, Decimal { scale }) => format!("{column}::numeric(38,{scale})"),

@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 const DISTRIBUTION: &str = "/usr/lib/postgresql";
 /// The package that brings them, and how it is installed.
 const PACKAGE: &str = "postgresql";
+/// The pooler that one test stands behind, by the name of program and package.
+const POOLER: &str = "pgbouncer";
 /// Users that a server may run as when we are root, which it refuses: the first that there is.
 const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 
@@ -49,7 +51,7 @@ impl Binaries {
     /// With the package to install.
     pub fn obtain() -> Result<Binaries, String> {
         match Binaries::find() {
-            Err(missing) if rustix::process::geteuid().is_root() && install() => {
+            Err(missing) if rustix::process::geteuid().is_root() && install(PACKAGE) => {
                 Binaries::find().map_err(|_| missing)
             }
             found => found,
@@ -57,10 +59,24 @@ impl Binaries {
     }
 }
 
-fn install() -> bool {
-    println!("installing {PACKAGE} with apt-get");
+/// The program of PgBouncer, if it is on this machine.
+pub fn pooler() -> Option<PathBuf> {
+    let folders = ["/usr/sbin", "/usr/bin", "/usr/local/bin"];
+    folders.into_iter().map(|folder| Path::new(folder).join(POOLER)).find(|path| path.is_file())
+}
+
+/// As [`pooler`]; the system's package manager brings it if we may. A machine without it is told so by the
+/// test that needs it.
+pub fn obtain_pooler() {
+    if pooler().is_none() && rustix::process::geteuid().is_root() && !install(POOLER) {
+        println!("{POOLER} could not be installed; the test that needs it will say so");
+    }
+}
+
+fn install(package: &str) -> bool {
+    println!("installing {package} with apt-get");
     let mut command = Command::new("apt-get");
-    command.args(["install", "--yes", "--no-install-recommends", PACKAGE]);
+    command.args(["install", "--yes", "--no-install-recommends", package]);
     command.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

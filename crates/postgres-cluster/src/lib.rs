@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use binaries::{Binaries, User};
+pub use binaries::{Binaries, User, obtain_pooler, pooler};
 use tempfile::TempDir;
 
 /// Names a server that tests may use instead of one of their own: its superuser's URL.

@@ -66,8 +66,18 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     function(
         "more_not_found",
-        "The API said that more rows follow and gave no way to get them.",
+        "More rows follow, or may follow, and the page has nothing to get them by.",
         "Check `from` and `has_more` of `pagination`.",
+    ),
+    function(
+        "not_descending",
+        "A row is newer than the row before it, and the manifest says that the API answers newest first.",
+        "Take `order: descending` out, or ask the API for that order.",
+    ),
+    function(
+        "page_changed",
+        "A page that was read in part is another one now, and its rows have no key: read again, some would be there twice.",
+        "Give the table, and those below it, a `primary_key`; or empty the table and reset the state.",
     ),
     function(
         "repeated_page",
@@ -90,6 +100,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Sync again later, from where this sync stopped; press it less with `requests: {per_second: 1}`.",
     ),
     function(
+        "token_refused",
+        "The API refused a token of its own, and the table's rows have no key: read again, some would be there twice.",
+        "Give the table, and those below it, a `primary_key`; or empty the table and reset the state.",
+    ),
+    function(
         "too_many_pages",
         "There were still more pages after `pages_max`.",
         "Raise `pages_max` if the table is that large; otherwise the pages never end.",
@@ -105,9 +120,19 @@ pub(super) const ALL: &[Explanation] = &[
         "Correct `delimiter` and `quote`, or have the file mended.",
     ),
     warning(
+        "full_page_without_token",
+        "The first page is as full as a page can be, and says nothing of another.",
+        "If there are more rows than these, correct `from` of `pagination`: it may be misspelt.",
+    ),
+    warning(
         "missing_cursor",
         "Rows lack the cursor's field; they were kept.",
         "They are read again only with others: choose a field that every row has.",
+    ),
+    warning(
+        "one_cursor_for_all",
+        "A table has more than 1,000 parents, so one cursor stands for all of them, to keep the state small.",
+        "Rows of a parent that appears later are read from that cursor on. If it may bring older ones, read the table without a cursor.",
     ),
     warning(
         "parent_skipped",

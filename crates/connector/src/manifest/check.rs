@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Csv, Deletes, Filtering, ForEach, Manifest, Pagination, Source, TableConfig, Target};
 use crate::plan::Plan;
+use crate::reshape::Reshape;
+use crate::template::Templates;
 use crate::yaml::{Entry, Node, Place, Problem, nearest};
 
 /// Every mistake in a file whose keys and values are right each by itself.
@@ -156,8 +158,8 @@ fn check_hidden(
     at: &dyn Fn(&[&str]) -> Place,
     problems: &mut Vec<Problem>,
 ) {
-    let mut templates = crate::template::Templates::default();
-    let Ok(reshape) = crate::reshape::Reshape::compile(table, &mut templates) else { return };
+    let mut templates = Templates::default();
+    let Ok(reshape) = Reshape::compile(table, &mut templates) else { return };
     let pagination = table.pagination.as_ref().unwrap_or(&manifest.pagination);
     let last_row = match pagination.cursor.as_ref().map(|token| &token.from) {
         Some(Source::LastRow(path)) => Some(path),
@@ -169,6 +171,37 @@ fn check_hidden(
             problems.push(Problem::new(
                 at(&["hash"]),
                 format!("`{path}` is hidden, and as a cursor it would stand in the state for all to read"),
+            ));
+        }
+    }
+    check_added(manifest, table, &reshape, at, problems);
+}
+
+/// A computed field must not show what a field that it is made of hides.
+fn check_added(
+    manifest: &Manifest,
+    table: &TableConfig,
+    reshape: &Reshape,
+    at: &dyn Fn(&[&str]) -> Place,
+    problems: &mut Vec<Problem>,
+) {
+    let mut templates = Templates::default();
+    let parent = match &table.for_each {
+        Some(ForEach::Table(parent)) => manifest.tables.get(parent),
+        _ => None,
+    };
+    let parent = parent.and_then(|parent| Reshape::compile(parent, &mut templates).ok());
+    for (name, text) in &table.add {
+        let reveals = |path: &String| match path.split_once('.') {
+            Some(("row", field)) => reshape.hides(field),
+            Some(("parent", field)) => parent.as_ref().is_some_and(|table| table.hides(field)),
+            _ => false,
+        };
+        let shown = templates.names_in(text).into_iter().find(reveals);
+        if let Some(path) = shown.filter(|_| !reshape.hides(name)) {
+            problems.push(Problem::new(
+                at(&["add", name]),
+                format!("`{path}` is hidden, and this field would show it; hide `{name:.60}` too"),
             ));
         }
     }

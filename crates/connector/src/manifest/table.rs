@@ -118,6 +118,14 @@ pub struct Csv {
     pub bad_rows: BadRows,
 }
 
+impl TableConfig {
+    /// Whether some of its fields are not meant to be seen.
+    pub(crate) fn hides_anything(&self) -> bool {
+        let names = [&self.hash, &self.drop].into_iter().any(|names| !names.0.is_empty());
+        names || !self.mask.is_empty() || !self.truncate.is_empty()
+    }
+}
+
 impl Default for Csv {
     fn default() -> Csv {
         Csv {

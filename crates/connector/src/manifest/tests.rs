@@ -157,3 +157,41 @@ fn what_cannot_be_is_refused() {
           | ^^^^^^ add `tables: {customers: {}}`"#]],
     );
 }
+
+#[test]
+fn what_is_hidden_is_not_shown_by_another_way() {
+    let hidden = SHOP.replace(
+        "    records: data",
+        "    records: data\n    mask: {email: 0}\n    add: {who: '{{ row.email }}'}",
+    );
+    check(
+        &hidden,
+        expect![[r#"
+            shop.yaml:11:11: `row.email` is hidden, and this field would show it; hide `who` too
+               |
+            11 |     add: {who: '{{ row.email }}'}
+               |           ^^^"#]],
+    );
+    check(
+        &hidden.replace("mask: {email: 0}", "mask: {email: 0, who: 0}"),
+        expect!["customers, orders"],
+    );
+    let child = SHOP.replace("    records: data", "    records: data\n    mask: {address: 0}")
+        + "    add: {city: '{{ parent.address.city }}'}\n";
+    check(
+        &child,
+        expect![[r#"
+            shop.yaml:17:11: `parent.address.city` is hidden, and this field would show it; hide `city` too
+               |
+            17 |     add: {city: '{{ parent.address.city }}'}
+               |           ^^^^"#]],
+    );
+    check(
+        &SHOP.replace("    records: data", "    records: data\n    mask: {updated_at: 0}"),
+        expect![[r#"
+            shop.yaml:8:3: `updated_at` is hidden, and as a cursor it would stand in the state for all to read
+              |
+            8 |   customers:
+              |   ^^^^^^^^^"#]],
+    );
+}

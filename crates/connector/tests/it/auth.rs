@@ -120,3 +120,31 @@ async fn redirects_to_another_host_take_no_key_along() {
     assert_eq!(platform.ids("items"), [1]);
     assert!(other.asked().iter().all(|asked| !asked.headers.contains_key("authorization")));
 }
+
+/// A login is not handed to another host, and an error that repeats a token or a password hides it.
+#[tokio::test]
+async fn logins_and_tokens_stay_where_they_belong() {
+    let other = Api::serve(|_| Answered::json(json!({"access_token": "t"}))).await;
+    let elsewhere = format!("{}/token", other.url);
+    let api = Api::serve(move |_| Answered {
+        headers: vec![("location", elsewhere.clone())],
+        ..Answered::status(307)
+    })
+    .await;
+    let error = Platform::new(&manifest(OAUTH), &api).sync().await.expect_err("an error");
+    assert!(told(&error).contains("redirects to another host"), "{}", told(&error));
+    assert!(other.asked().is_empty());
+    let echo = |asked: &Asked| match asked.path.as_str() {
+        "/token" => Answered::json(json!({"access_token": "t0ken-text"})),
+        _ => Answered {
+            body: asked.headers["authorization"].clone().into(),
+            ..Answered::status(403)
+        },
+    };
+    let api = Api::serve(echo).await;
+    let error = Platform::new(&manifest(OAUTH), &api).sync().await.expect_err("an error");
+    assert!(told(&error).contains("<secret token>"), "{}", told(&error));
+    let basic = "{basic: {username: me, password: '{{ secrets.api_key }}'}}";
+    let error = Platform::new(&manifest(basic), &api).sync().await.expect_err("an error");
+    assert!(told(&error).contains("Basic <secret auth>"), "{}", told(&error));
+}

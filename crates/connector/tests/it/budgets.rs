@@ -172,3 +172,73 @@ async fn f_029_a_setup_test_is_one_request_and_no_rows() {
     let response = platform.connector.call(&request).await.expect("an answer");
     assert_eq!((response.rows(), response.has_more, api.lines().len()), (0, false, 1));
 }
+
+/// An endpoint that gives pages by tokens that die with `*generation`.
+async fn dying_tokens(generation: &Arc<Mutex<u64>>) -> Api {
+    let now = Arc::clone(generation);
+    Api::serve(move |asked| {
+        let now = *now.lock().expect("not poisoned");
+        let at = match asked.query.get("cursor").map(|token| token.split_once('-')) {
+            Some(Some((of, at))) if of == now.to_string() => at.parse().expect("a number"),
+            Some(_) => return Answered::status(410),
+            None => 0,
+        };
+        let page: Vec<Value> = rows(7).into_iter().skip(at).take(2).collect();
+        let next = (at + 2 < 7).then(|| format!("{now}-{}", at + 2));
+        Answered::json(json!({"data": page, "next": next}))
+    })
+    .await
+}
+
+/// Rows without a key would be there twice, so their window is not begun again behind the user's back.
+#[tokio::test]
+async fn rows_without_a_key_are_never_sent_twice() {
+    let generation = Arc::new(Mutex::new(0_u64));
+    let api = dying_tokens(&generation).await;
+    let text = "name: x\nbase_url: '{url}'\npagination: {cursor: {from: body.next, to: query.cursor}}\ncall: {pages: 1}\ntables:\n  items: {}\n";
+    // A token that lives on is used by the next sync.
+    let mut platform = Platform::new(text, &api);
+    platform.begin_sync(2).await;
+    platform.connector = Platform::new(text, &api).connector;
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.received, 7);
+    // One that is void is an error, and changes nothing.
+    let mut platform = Platform::new(text, &api);
+    platform.begin_sync(2).await;
+    *generation.lock().expect("not poisoned") += 1;
+    platform.connector = Platform::new(text, &api).connector;
+    let state = platform.state.clone();
+    let error = platform.sync().await.expect_err("an error");
+    assert_eq!((error.code(), platform.received), ("token_refused", 4));
+    assert_eq!(platform.state, state);
+}
+
+#[tokio::test]
+async fn a_page_without_keys_that_changes_half_way_is_an_error() {
+    let count = Arc::new(AtomicU64::new(0));
+    let calls = Arc::clone(&count);
+    let api = Api::serve(move |_| {
+        let more = calls.fetch_add(1, Ordering::SeqCst);
+        Answered::json(json!(rows(20 + more)))
+    })
+    .await;
+    let text = "name: x\nbase_url: '{url}'\ncall: {bytes: 300}\ntables:\n  items: {}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.begin_sync(1).await;
+    platform.connector = Platform::new(text, &api).connector;
+    let error = platform.sync().await.expect_err("an error");
+    assert_eq!(error.code(), "page_changed");
+}
+
+/// Headers may ask for anything.
+#[tokio::test]
+async fn absurd_waits_are_no_waits() {
+    let busy = || Answered {
+        headers: vec![("retry-after", u64::MAX.to_string()), ("x-ratelimit-remaining", "0".into())],
+        ..Answered::status(429)
+    };
+    let (api, _) = faulty(1, busy).await;
+    let platform = Platform::new(PAGED, &api);
+    let response = platform.connector.call(&platform.request()).await.expect("an answer");
+    assert_eq!((response.rows(), response.has_more), (2, true));
+}

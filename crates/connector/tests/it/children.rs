@@ -170,3 +170,48 @@ async fn past_a_thousand_parents_the_state_stays_small() {
         r#"{"tables":{"c":{"cursor":"2024-01-01T00:18:20Z","before":"2024-01-01T00:18:20Z"}}}"#
     );
 }
+
+/// A page of parents that has changed is read again: its new rows are rows, too.
+#[tokio::test]
+async fn a_page_that_lost_the_parent_under_way_is_read_again() {
+    let moved = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let now = std::sync::Arc::clone(&moved);
+    let api = Api::serve(move |asked: &Asked| match asked.path.as_str() {
+        "/customers" if asked.query["page"] != "1" => Answered::json(json!([])),
+        "/customers" if now.load(std::sync::atomic::Ordering::SeqCst) => {
+            Answered::json(json!([{"id": 3}, {"id": 4}]))
+        }
+        "/customers" => Answered::json(json!([{"id": 1}, {"id": 2}])),
+        _ => shop(asked),
+    })
+    .await;
+    let text = format!("{SHOP}call: {{pages: 1}}\n");
+    let mut platform = Platform::new(&text, &api);
+    platform.begin_sync(2).await;
+    moved.store(true, std::sync::atomic::Ordering::SeqCst);
+    platform.connector = Platform::new(&text, &api).connector;
+    while platform.call().await.expect("an answer") {}
+    assert_eq!(platform.ids("customers"), [1, 2, 3, 4]);
+    assert!(platform.ids("orders").ends_with(&[31, 32, 33, 41, 42, 43, 44]));
+}
+
+/// Past a thousand parents, one that was skipped holds the cursor of all where it is.
+#[tokio::test]
+async fn a_skipped_parent_holds_the_one_cursor() {
+    let fails = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let now = std::sync::Arc::clone(&fails);
+    let api = Api::serve(move |asked: &Asked| match asked.path.as_str() {
+        "/p" => Answered::json(json!((1..=1100).map(|id| json!({"id": id})).collect::<Vec<_>>())),
+        "/c/7" if now.load(std::sync::atomic::Ordering::SeqCst) => Answered::status(403),
+        _ => Answered::json(json!([{"id": 1, "at": "2024-01-01"}])),
+    })
+    .await;
+    let text = "name: x\nbase_url: '{url}'\ntables:\n  p: {primary_key: id}\n  c: {for_each: p, path: '/c/{{ parent.id }}', primary_key: id, parent_errors: skip, cursor: {field: at, to: query.since}}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.expect("a sync");
+    let before = platform.state.clone();
+    fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.state, before);
+    assert!(platform.warnings.contains(&"one_cursor_for_all".to_owned()));
+}

@@ -9,7 +9,7 @@ fn bytes(body: impl Into<Vec<u8>>) -> Answered {
     Answered { status: 200, headers: Vec::new(), body: body.into() }
 }
 
-fn gzip(body: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(body).expect("memory");
     encoder.finish().expect("memory")

@@ -250,3 +250,16 @@ async fn a_value_that_is_no_cursor_is_an_error_that_names_the_row_and_not_the_va
     ]
     .assert_eq(&told(&error));
 }
+
+#[tokio::test]
+async fn an_order_that_is_not_kept_is_an_error_and_not_an_early_end() {
+    let mixed = |_: &Asked| {
+        Answered::json(
+            json!([{"id": 1, "updated_at": "2024-01-02"}, {"id": 2, "updated_at": "2024-01-03"}]),
+        )
+    };
+    let api = Api::serve(mixed).await;
+    let mut platform = Platform::new(&manifest("{field: updated_at, order: descending}"), &api);
+    let error = platform.sync().await.expect_err("an error");
+    assert_eq!(error.code(), "not_descending");
+}

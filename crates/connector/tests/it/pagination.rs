@@ -251,3 +251,17 @@ async fn a_link_to_another_host_is_refused_unless_it_is_named() {
     platform.sync().await.expect("a sync");
     assert_eq!(platform.ids("items"), [1, 2, 9]);
 }
+
+/// A misspelt place of the token looks like the end; a page that is full tells otherwise.
+#[tokio::test]
+async fn a_full_page_that_says_nothing_of_another_is_told() {
+    let answer = |_: &Asked| Answered::json(json!({"data": rows(3), "next": "b"}));
+    let api = Api::serve(answer).await;
+    let text =
+        manifest("{cursor: {from: body.nxt, to: query.cursor}, size: {to: query.limit, value: 3}}");
+    let mut platform = Platform::new(&text, &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.warnings, ["full_page_without_token"]);
+    let misspelt = "{cursor: {from: last_row.idd, to: query.after}}";
+    check_fails(misspelt, |_| Answered::json(json!(rows(3))), expect!["more_not_found: table items: more rows may follow, and the page has no last_row.idd to get them"]).await;
+}

@@ -71,3 +71,17 @@ async fn a_rule_that_meets_no_field_is_told() {
     platform.sync().await.expect("a sync");
     assert_eq!(platform.warnings, ["rule_unused"]);
 }
+
+/// Neither the path of a child's request nor what the API says of it shows a hidden value.
+#[tokio::test]
+async fn an_error_tells_no_hidden_value() {
+    let answer = |asked: &Asked| match asked.path.as_str() {
+        "/customers" => shop(asked),
+        path => Answered { body: format!("no {path}").into(), ..Answered::status(404) },
+    };
+    let api = Api::serve(answer).await;
+    let mut platform = Platform::new(SHOP, &api);
+    let error = crate::run::told(&platform.sync().await.expect_err("an error"));
+    assert!(!error.contains("raw"), "{error}");
+    assert!(error.contains("/customers/{{ parent.email }}/orders answered 404"), "{error}");
+}

@@ -24,8 +24,7 @@ impl Drop for Pooler {
 
 /// `None` where PgBouncer is not installed.
 fn start(cluster: &Cluster, folder: &std::path::Path, port: u16) -> Option<Pooler> {
-    let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
-    let program = program.into_iter().find(|path| std::path::Path::new(path).exists())?;
+    let program = postgres_cluster::pooler()?;
     let settings = folder.join("pgbouncer.ini");
     let text = format!(
         "[databases]\n* = host=127.0.0.1 port={} user={SUPERUSER} dbname=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
