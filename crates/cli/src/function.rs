@@ -7,16 +7,15 @@ use protocol::{Function, FunctionError, Request, Response};
 use tokio::sync::watch;
 use transport::{
     Cancellable, CommandFunction, CommandOptions, HandlerFunction, HandlerOptions, HttpFunction,
-    HttpOptions, Log, Retrying, Spawned,
+    HttpOptions, Log, Retrying,
 };
 
 use crate::clock;
 use crate::connection::{Connection, FunctionSource};
 
-/// A function at work: tried again where that helps, given up when a stop is asked for, under way
-/// while its caller is busy.
+/// A function at work: tried again where that helps, given up when a stop is asked for.
 pub(crate) struct OpenFunction {
-    calls: Spawned<Cancellable<Retrying<Shared>>>,
+    calls: Cancellable<Retrying<Shared>>,
     function: Shared,
 }
 
@@ -31,8 +30,7 @@ impl OpenFunction {
         stop: watch::Receiver<bool>,
     ) -> Result<OpenFunction, FunctionError> {
         let function = Shared(Arc::new(AnyFunction::open(connection, &log)?));
-        let calls = Retrying::new(function.clone(), log);
-        let calls = Spawned::new(Cancellable::new(calls, stop));
+        let calls = Cancellable::new(Retrying::new(function.clone(), log), stop);
         Ok(OpenFunction { calls, function })
     }
 

@@ -8,7 +8,7 @@
 //! - [`command`](CommandFunction): any program, request on its input, response on its output
 //! - [`retry`](Retrying): a Function that tries again
 //! - [`cancel`](Cancellable): a Function that gives up when a stop is asked for
-//! - [`ahead`](Spawned): a Function that works while its caller is busy
+//! - [`ahead`](Ahead): a Function that works while its caller is busy
 //! - [`http_server`](HttpServer): any Function as an HTTP endpoint
 
 // The functions.
@@ -43,7 +43,7 @@ mod process;
 mod redaction;
 mod route;
 
-pub use ahead::Spawned;
+pub use ahead::Ahead;
 pub use cancel::Cancellable;
 pub use client::{HttpFunction, HttpOptions, SETUP_TEST_TIMEOUT};
 pub use command::{CommandFunction, CommandOptions};

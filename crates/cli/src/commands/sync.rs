@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use engine::{Outcome, Summary, SyncEvent};
+use transport::Ahead;
 
 use crate::arguments::{GlobalArguments, SyncArguments};
 use crate::connection::{self, Connection};
@@ -83,8 +84,11 @@ async fn pull(
         None => None,
     };
     let function = OpenFunction::open(connection, out.for_transport(), stop.receiver())?;
+    let function = Arc::new(function);
     let mut destination = store::open(connection).await?;
-    let ended = engine::sync(run, &function, &mut destination, on_event).await;
+    let ahead = Ahead::new(Arc::clone(&function));
+    let ended = engine::sync(run, &ahead, &mut destination, on_event).await;
+    drop(ahead);
     function.close().await;
     ended.map(|_| ()).map_err(Failure::from)
 }
