@@ -16,6 +16,7 @@ mod read_error;
 mod reader;
 mod reshape;
 mod rows;
+mod shift;
 mod window;
 
 // How a page is read.

@@ -4,6 +4,7 @@ mod auth;
 mod check;
 mod describe;
 mod places;
+mod range;
 mod table;
 mod values;
 
@@ -16,11 +17,12 @@ use serde::Deserialize;
 pub use auth::Auth;
 pub use describe::TableDescription;
 pub use places::{Source, Target};
+pub(crate) use range::Range;
 pub use table::{
     BadRows, Csv, CursorConfig, CursorFormat, CursorKind, CursorOrder, Deletes, Filtering, ForEach,
     Format, Method, ParentErrors, TableConfig,
 };
-pub use values::{BodyTemplate, OneOrMany};
+pub use values::{BodyTemplate, End, OneOrMany, Step};
 
 use crate::yaml::{self, Problem, Span};
 
@@ -75,6 +77,9 @@ pub struct Manifest {
     pub state: Option<FlatState>,
     /// The tables, read in this order.
     pub tables: IndexMap<String, TableConfig>,
+    /// What is read in place of what is new: see [`Manifest::between`].
+    #[serde(skip)]
+    pub(crate) range: Option<Range>,
 }
 
 /// How a table's pages follow each other: by exactly one of `page`, `offset` and `cursor`, or not at all.

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use crate::auth::Authenticator;
-use crate::manifest::{CursorConfig, ForEach, Manifest, Pagination, Source, TableConfig, Target};
+use crate::manifest::{
+    CursorConfig, End, ForEach, Manifest, Pagination, Source, TableConfig, Target,
+};
 use crate::request_builder::{NAMES, RequestTemplate, TemplateProblem};
 use crate::reshape::Reshape;
 use crate::selector::{Path, Selector};
@@ -52,6 +54,7 @@ pub(crate) struct Wanted {
     pub(crate) total_pages: Option<usize>,
     pub(crate) has_more: Option<usize>,
     pub(crate) cursor: Option<usize>,
+    pub(crate) end: Option<usize>,
 }
 
 impl Plan {
@@ -145,6 +148,16 @@ impl TablePlan {
     }
 }
 
+impl CursorConfig {
+    /// Where an answer tells the highest number.
+    pub(crate) fn told_end(&self) -> Option<&Source> {
+        match &self.end {
+            Some(End::Told(source)) => Some(source),
+            Some(End::Number(_)) | None => None,
+        }
+    }
+}
+
 fn path_names<'a>(pagination: &'a Pagination, cursor: Option<&'a CursorConfig>) -> Vec<&'a str> {
     let paging = [
         pagination.page.as_ref().map(|page| &page.to),
@@ -176,6 +189,7 @@ fn selector(config: &TableConfig, pagination: &Pagination) -> (Selector, Wanted)
         total_pages: want(pagination.total_pages.as_ref()),
         has_more: want(pagination.has_more.as_ref()),
         cursor: want(config.cursor.as_ref().and_then(|cursor| cursor.from.as_ref())),
+        end: want(config.cursor.as_ref().and_then(CursorConfig::told_end)),
     };
     (Selector { records: config.records.clone(), values }, wanted)
 }

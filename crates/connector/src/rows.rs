@@ -14,6 +14,7 @@ use crate::plan::{Plan, TablePlan};
 use crate::progress::Reading;
 use crate::read_error::ReadError;
 use crate::reshape::HashKey;
+use crate::shift;
 use crate::template::Scope;
 use crate::window::Window;
 
@@ -100,6 +101,7 @@ pub(crate) fn take_rows(
     if let Some(token) = page.cursor(table) {
         reading.newest = Some(token);
     }
+    shift::remember(table, reading, page, around.hash_key);
     reading.seen = Some(fingerprint);
     reading.pages += 1;
     reading.rows += page.rows() as u64;
@@ -110,7 +112,7 @@ pub(crate) fn take_rows(
 struct Rows<'a> {
     table: &'a TablePlan,
     cursor: Option<&'a CursorConfig>,
-    oldest: Option<&'a CursorValue>,
+    window: &'a Window,
     around: &'a Around<'a>,
     newest: Option<CursorValue>,
     /// The cursor of the row before, where the API answers in a declared order.
@@ -142,7 +144,7 @@ impl<'a> Rows<'a> {
         Rows {
             table,
             cursor,
-            oldest: window.oldest.as_ref(),
+            window,
             around,
             newest: newest.and_then(|(text, cursor)| CursorValue::read(text, cursor.kind()).ok()),
             last: None,
@@ -223,7 +225,11 @@ impl<'a> Rows<'a> {
                 "name the kind of the cursor: timestamp, date, integer or opaque",
             )
         })?;
-        let is_old = self.oldest.is_some_and(|oldest| value.compare(oldest).is_lt());
+        if self.window.newest.as_ref().is_some_and(|newest| value.compare(newest).is_gt()) {
+            return Ok(false);
+        }
+        let is_old =
+            self.window.oldest.as_ref().is_some_and(|oldest| value.compare(oldest).is_lt());
         let is_old = is_old && cursor.kind() != CursorKind::Opaque;
         if cursor.order == Some(CursorOrder::Descending) {
             // The reading ends at the first old row, so a wrong order would lose what comes after it.

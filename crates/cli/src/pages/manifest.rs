@@ -71,6 +71,14 @@ anything is sent, and so is a secret that `secrets` does not list. What fills a 
   pages than `pages_max`: each is an error with a code, never a quiet end.
 - **The cursor is the newest value seen**, never the time of day, and it moves only when all pages are read. The upper
   bound of `until` is fixed before the first page.
+- **A range of the past** is read beside that: `hasmore sync --from 2024-01-01 --until 2024-01-31` lands the rows whose
+  cursor is from one value up to another, both included, and leaves the cursor where it is. It reads the tables that
+  have a cursor with a `field`, their parents, and what is read for their rows; each needs a `primary_key`.
+- **Page numbers are only as good as the table is still.** Where `total` gets smaller between two pages, rows went, and
+  others moved to a page that was read already: the table is read again, and if that does not help, the reading is not
+  whole and the cursor stays. Rows that come in front are seen by the page's last row coming again, and lose nothing.
+  Without `total`, a row that goes, or moves to the end because it was changed, cannot be noticed by page numbers: read
+  such a table by the last row's key, by a token, or in windows (`until`, `step`), and give it a `lookback`.
 - **A sync that stops goes on where it was.** The position inside parents, pages and windows is part of the state. A
   token that may have expired is not used in another sync: its window is read again, and keys make one row of two.
 - **A row that is larger than an answer's budget is sent alone**; a page larger than it is sent in parts.

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Csv, Deletes, Filtering, ForEach, Manifest, Pagination, Source, TableConfig, Target};
+use super::{
+    Csv, CursorConfig, CursorKind, Deletes, Filtering, ForEach, Manifest, Pagination, Source, Step,
+    TableConfig, Target,
+};
 use crate::plan::Plan;
 use crate::reshape::Reshape;
 use crate::template::Templates;
@@ -71,12 +74,7 @@ fn check_table(
                 "`filter: api` needs `to`: where the bound is written",
             );
         }
-        if cursor.step.is_some_and(|step| step.0.is_zero()) {
-            wrong(at(&["cursor", "step"]), "a step takes some time");
-        }
-        if cursor.step.is_some() && (cursor.until.is_none() || cursor.start.is_none()) {
-            wrong(at(&["cursor", "step"]), "`step` needs `start` and `until`");
-        }
+        check_step(cursor, &at, &mut wrong);
         if cursor.first().is_err() {
             wrong(at(&["cursor", "start"]), "this is no value of the cursor's kind");
         }
@@ -127,6 +125,41 @@ fn check_table(
     check_hidden(manifest, table, &at, problems);
     if let Some(pagination) = &table.pagination {
         check_pagination(pagination, &["tables", name, "pagination"], file, problems);
+    }
+}
+
+/// A table that is read window after window.
+fn check_step(
+    cursor: &CursorConfig,
+    at: &dyn Fn(&[&str]) -> Place,
+    wrong: &mut dyn FnMut(Place, &str),
+) {
+    let numbers = cursor.kind() == CursorKind::Integer;
+    for (key, step) in [("step", cursor.step), ("lookback", cursor.lookback)] {
+        match step {
+            Some(Step::Time(_)) if numbers => {
+                wrong(at(&["cursor", key]), "the cursor is a whole number, and so is its step");
+            }
+            Some(Step::Numbers(1..)) if !numbers => {
+                wrong(at(&["cursor", key]), "expected a duration such as 2d: the cursor is a time");
+            }
+            _ => {}
+        }
+    }
+    let ends = [cursor.end.is_some(), cursor.empty_steps.is_some()];
+    if cursor.step.is_some_and(Step::is_zero) || cursor.empty_steps == Some(0) {
+        wrong(at(&["cursor"]), "a step leads on, and so does their number");
+    }
+    if cursor.step.is_some() && (cursor.until.is_none() || cursor.start.is_none()) {
+        wrong(at(&["cursor", "step"]), "`step` needs `start` and `until`");
+    }
+    if ends.contains(&true) && !(numbers && cursor.step.is_some()) {
+        wrong(at(&["cursor"]), "`end` and `empty_steps` are for a `step` over whole numbers");
+    } else if numbers && cursor.step.is_some() && ends[0] == ends[1] {
+        wrong(
+            at(&["cursor", "step"]),
+            "a `step` over whole numbers needs to know where they end: by `end` or by `empty_steps`",
+        );
     }
 }
 

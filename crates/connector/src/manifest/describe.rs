@@ -127,10 +127,10 @@ impl CursorConfig {
             text += &format!("; the first sync begins at {start}");
         }
         if let Some(lookback) = &self.lookback {
-            text += &format!("; {:?} are read again", lookback.0);
+            text += &format!("; {lookback} are read again");
         }
         if let Some(step) = &self.step {
-            text += &format!("; {:?} at a time", step.0);
+            text += &format!("; {step} at a time");
         }
         text
     }

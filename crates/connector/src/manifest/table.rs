@@ -2,9 +2,8 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{BodyTemplate, OneOrMany, Pagination, Source, Target};
+use super::{BodyTemplate, End, OneOrMany, Pagination, Source, Step, Target};
 use crate::selector::Path;
-use crate::yaml::Span;
 
 /// One table: which requests answer with its rows, and what of them is kept.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -196,10 +195,24 @@ pub struct CursorConfig {
     /// How the API wants bounds to be written. Default: as they were read.
     pub format: Option<CursorFormat>,
     /// How far before the newest value the next sync begins: for late rows, and for APIs whose lower
-    /// bound is exclusive.
-    pub lookback: Option<Span>,
-    /// Reads so much at a time, window after window, up to now.
-    pub step: Option<Span>,
+    /// bound is exclusive. A duration such as `2d`, or so many whole numbers.
+    pub lookback: Option<Step>,
+    /// Reads so much at a time, window after window: a duration such as `30d`, up to now; or so many whole
+    /// numbers, such as `1000` ids, up to `end`.
+    pub step: Option<Step>,
+    /// The highest number of a table that is read by ranges of numbers: the number itself, or where an
+    /// answer tells it, as `body.PATH` or `header.NAME`.
+    pub end: Option<End>,
+    /// So many ranges of numbers without a row, one after the other, end the reading where no `end` is
+    /// known. A gap in the numbers that is larger than they are hides what comes after it.
+    pub empty_steps: Option<u64>,
+    /// Whether bounds are written into the request of the first page only, for APIs whose token holds them
+    /// from there on.
+    #[serde(default)]
+    pub first_page_only: bool,
+    /// Newer rows are not wanted: see [`super::Manifest::between`].
+    #[serde(skip)]
+    pub(crate) range_end: Option<String>,
     /// In which order the API answers, if it is known. `descending` lets the reading end at the first
     /// row that is older than the cursor.
     pub order: Option<CursorOrder>,
