@@ -11,6 +11,7 @@ mod template;
 // How a call is answered.
 mod answer;
 mod connector;
+mod explode;
 mod progress;
 mod read_error;
 mod reader;

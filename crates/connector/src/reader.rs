@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::answer::Answer;
 use crate::connector::{Clock, Connector};
 use crate::http::{HttpError, describe};
-use crate::manifest::{CursorConfig, CursorKind, Deletes, End, ParentErrors, Source};
+use crate::manifest::{CursorConfig, CursorKind, End, ParentErrors, Source};
 use crate::page::{self, Page};
 use crate::paginator::{self, Next, PageAt, PageFacts, PagingError, StopReason};
 use crate::plan::{Plan, TablePlan, TableSource};
@@ -126,18 +126,29 @@ impl Reader<'_> {
 
     /// Whether rows that are read twice become one: the table and all below it have keys.
     fn may_repeat(&self, table: &TablePlan) -> bool {
-        let below = table.children.iter().map(|index| &self.connector.plan.tables[*index]);
+        let below = table.children.iter().chain(&table.exploded);
+        let mut below = below.map(|index| &self.connector.plan.tables[*index]);
         (!table.lands() || !table.primary_key.is_empty())
-            && below.into_iter().all(|child| self.may_repeat(child))
+            && below.all(|child| self.may_repeat(child))
     }
 
     /// The first page of a table, for a setup test or a look. A child has no first page of its own.
     pub(crate) async fn first_page(&self, table: &TablePlan) -> Result<Arc<Page>, ReadError> {
+        let plan = &self.connector.plan;
+        let (mut table, mut scope) = (table, self.call.scope.clone());
+        // Values are not asked for: the first of them has a page.
+        while let (TableSource::Values(values), Some(child)) =
+            (&table.source, table.children.first())
+        {
+            scope = scope.inside(Page::of_values(values).row(0));
+            table = &plan.tables[*child];
+        }
         let mut progress =
             Progress { reading: vec![Reading::of(&table.name)], ..Progress::default() };
         self.fix_until(table, &mut progress.reading[0]);
-        let window = Window::of(table, &progress, 0)?;
-        self.fetch(table, &progress.reading[0], &window, &self.call.scope).await
+        let window = Window::of(table, &progress, 0).map_err(|error| error.of(table))?;
+        let page = self.fetch(table, &progress.reading[0], &window, &scope).await;
+        page.map_err(|error| error.of(table))
     }
 
     /// The tables under way, and for each the scope of its templates: parents' rows are found on their
@@ -270,7 +281,7 @@ impl Reader<'_> {
     ) -> Result<HttpRequest, ReadError> {
         let plan = &self.connector.plan;
         let TableSource::Requests(template) = &table.source else {
-            unreachable!("values are not requested")
+            unreachable!("neither values nor what stands in rows is requested")
         };
         let failed = |error: crate::template::TemplateError| {
             ReadError::new("invalid_template", error.to_string(), "correct the manifest")
@@ -526,8 +537,9 @@ impl Reader<'_> {
         let is_full = table.config.cursor.is_none();
         let mut open = vec![table];
         while let Some(table) = open.pop() {
-            open.extend(table.children.iter().map(|index| &plan.tables[*index]));
-            let sweeps = matches!(table.config.deletes, Some(Deletes::Sweep));
+            let below = table.children.iter().chain(&table.exploded);
+            open.extend(below.map(|index| &plan.tables[*index]));
+            let sweeps = table.config.deletes.as_ref().is_some_and(|deletes| deletes.sweep);
             if sweeps && is_whole && is_full && table.config.cursor.is_none() {
                 answer.soft_delete.push(table.name.clone());
             }

@@ -81,6 +81,12 @@ anything is sent, and so is a secret that `secrets` does not list. What fills a 
   such a table by the last row's key, by a token, or in windows (`until`, `step`), and give it a `lookback`.
 - **A sync that stops goes on where it was.** The position inside parents, pages and windows is part of the state. A
   token that may have expired is not used in another sync: its window is read again, and keys make one row of two.
+- **Parents** come from another table as it is read (`for_each: customers`), from all of its rows, new or not
+  (`{all: customers}`), from a request of their own that lands nowhere (`{request: {path: /regions}}`), or from a list.
+- **Records inside records** are rows of a table that asks for nothing: `for_each: orders` with `explode: lines`. They
+  are reshaped like any others, and leave with the row that they are in; `drop: lines` takes them out of it there.
+- **Deletes come before rows.** A feed of deletes (`deletes: {path: /deleted}`) has its own cursor and is asked before
+  its table, in an answer of its own: a row that was deleted and came back stays.
 - **A row that is larger than an answer's budget is sent alone**; a page larger than it is sent in parts.
 - **Nothing is retried blindly.** 408, 425, 429, 500, 502, 503 and 504 are tried again after `Retry-After`, or after
   pauses that grow; every other status is the answer. Redirects to another host take no header along that lets a

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{CursorConfig, CursorKind, Deletes, ForEach, Manifest, TableConfig};
+use super::{CursorConfig, CursorKind, Manifest, TableConfig};
 use crate::cursor::CursorValue;
 
 /// The values of cursors that are read, both included.
@@ -28,7 +28,7 @@ impl Manifest {
         if wanted.is_empty() {
             return Err("no table has a `cursor` with a `field` whose values have an order".into());
         }
-        let mut manifest = self.clone();
+        let mut manifest = self.with_parents_asked_for();
         manifest.tables.retain(|name, _| wanted.contains(name));
         for (name, table) in &mut manifest.tables {
             if table.primary_key.as_ref().is_none_or(|key| key.0.is_empty()) {
@@ -36,8 +36,9 @@ impl Manifest {
                     "the table {name:.60} has no `primary_key`: rows that are read again would be there twice"
                 ));
             }
-            if matches!(table.deletes, Some(Deletes::Sweep)) {
-                table.deletes = None;
+            // A range shows only some rows, and a feed of deletes is not about it.
+            if let Some(deletes) = &mut table.deletes {
+                (deletes.sweep, deletes.max_deletes, deletes.feed) = (false, None, None);
             }
             if let Some(cursor) = &mut table.cursor {
                 cursor
@@ -65,13 +66,15 @@ impl Manifest {
         wanted
     }
 
+    fn parent_of(&self, name: &str) -> Option<&str> {
+        self.tables.get(name)?.for_each.as_ref()?.table()
+    }
+
     /// A table and those that it is read for.
     fn with_parents<'a>(&'a self, name: &'a str) -> Vec<&'a str> {
         let mut names = vec![name];
         let mut at = name;
-        while let Some(ForEach::Table(parent)) =
-            self.tables.get(at).and_then(|table| table.for_each.as_ref())
-        {
+        while let Some(parent) = self.parent_of(at) {
             names.push(parent);
             at = parent;
         }

@@ -69,6 +69,20 @@ pub enum End {
     Told(Source),
 }
 
+/// A share of all, in whole hundredths: `20 %`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Percent(pub u8);
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Percent, String> {
+        let number = text.trim().strip_suffix('%').map(str::trim_end);
+        let number = number.and_then(|number| number.parse().ok()).filter(|number| *number <= 100);
+        number.map(Percent).ok_or_else(|| "expected a share such as 20 %".into())
+    }
+}
+
 impl Step {
     /// Whether it leads nowhere.
     pub(crate) fn is_zero(self) -> bool {
@@ -137,6 +151,7 @@ macro_rules! text_or_number {
 
 text_or_number!(Step, "Step", ["30d", 1000]);
 text_or_number!(End, "End", [250_000, "body.meta.max_id"]);
+text_or_number!(Percent, "Percent", ["20 %"]);
 
 /// The schema of names with texts; numbers and booleans are taken as they are written.
 pub(super) fn texts(_: &mut SchemaGenerator) -> Schema {

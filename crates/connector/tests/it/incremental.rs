@@ -432,3 +432,76 @@ fn a_range_needs_cursors_keys_and_values() {
         expect!["the table d has no `primary_key`: rows that are read again would be there twice"],
     );
 }
+
+/// Deletes that an address of their own lists are asked for before the rows, so that what came back stays.
+#[tokio::test]
+async fn dec_25_a_feed_of_deletes_has_its_own_cursor_and_comes_before_the_rows() {
+    let gone = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&gone);
+    let api = Api::serve(move |asked: &Asked| match asked.path.as_str() {
+        "/items" => Answered::json(json!([{"id": 1, "mail": "a"}, {"id": 2, "mail": "b"}])),
+        _ => {
+            let since = asked.query.get("since").cloned().unwrap_or_default();
+            let gone = told.lock().expect("not poisoned");
+            let gone = gone.iter().filter(|(_, at): &&(&str, &str)| **at >= *since);
+            let gone: Vec<Value> =
+                gone.map(|(mail, at)| json!({"address": mail, "at": at})).collect();
+            Answered::json(json!({"gone": gone}))
+        }
+    })
+    .await;
+    let text = "name: x\nbase_url: '{url}'\nsecrets: [api_key]\nhash_key: '{{ secrets.api_key }}'\ntables:\n  items:\n    primary_key: mail\n    hash: mail\n    deletes: {path: /gone, records: gone, rename: {address: mail}, cursor: {field: at, to: query.since}}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.tables["items"].len(), 2);
+    *gone.lock().expect("not poisoned") = vec![("c", "2024-01-01"), ("b", "2024-01-02")];
+    platform.connector = Platform::new(text, &api).connector;
+    let mut old = Platform::new(text, &api);
+    old.tables = platform.tables.clone();
+    platform.sync().await.expect("a sync");
+    // `b` was deleted and is there again: the rows come after the deletes, in an answer of their own.
+    assert_eq!(platform.tables["items"].len(), 2);
+    assert_eq!(platform.state.as_json(), r#"{"tables":{"items@deletes":{"cursor":"2024-01-02"}}}"#);
+    platform.sync().await.expect("a sync");
+    assert_eq!(
+        api.lines().iter().filter(|line| line.contains("since")).collect::<Vec<_>>(),
+        ["/gone?since=2024-01-02"]
+    );
+    // What is gone is named as it stands in the table: by its hash.
+    let response = protocol::Function::call(&old.connector, &old.request()).await;
+    let response = response.expect("an answer");
+    let sent = String::from_utf8(response.to_json()).expect("UTF-8");
+    assert!(response.has_more && response.insert.is_empty(), "{sent}");
+    let shown = platform.tables["items"].keys().filter(|key| sent.contains(key.as_str())).count();
+    assert_eq!(shown, 1, "{sent}");
+    assert!(!sent.contains("address"), "{sent}");
+}
+
+#[tokio::test]
+async fn a_list_of_keys_that_are_gone_is_a_feed_too() {
+    let api = Api::serve(|asked: &Asked| match asked.path.as_str() {
+        "/items" => Answered::json(json!([{"id": 1}, {"id": 2}])),
+        _ => Answered::json(json!({"ids": [7, 8]})),
+    })
+    .await;
+    let text = "name: x\nbase_url: '{url}'\ntables:\n  items: {primary_key: id, deletes: {path: /gone, records: ids}}\n";
+    let platform = Platform::new(text, &api);
+    let response = protocol::Function::call(&platform.connector, &platform.request()).await;
+    let response = response.expect("an answer");
+    assert_eq!(response.delete[0].1.as_json(), br#"[{"id":7},{"id":8}]"#);
+    assert_eq!(response.delete[0].0.0, "items");
+}
+
+#[tokio::test]
+async fn a_sweep_carries_how_much_it_may_mark() {
+    let api = Api::serve(|_: &Asked| Answered::json(json!([{"id": 1}]))).await;
+    let text = "name: x\nbase_url: '{url}'\ntables:\n  items: {primary_key: id, deletes: {sweep: true, max_deletes: 20 %}}\n";
+    let platform = Platform::new(text, &api);
+    let response = protocol::Function::call(&platform.connector, &platform.request()).await;
+    let response = response.expect("an answer");
+    let percent: Vec<u8> = response.max_deletes.iter().map(|most| most.percent).collect();
+    assert_eq!(percent, [20]);
+    let sent = response.to_json();
+    let read = protocol::Response::from_json(sent.into(), &platform.request()).expect("an answer");
+    assert_eq!(read.max_deletes, response.max_deletes);
+}
