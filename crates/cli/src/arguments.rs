@@ -118,6 +118,8 @@ pub(crate) struct ReadArguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) pages: u64,
     #[command(flatten)]
+    pub(crate) range: RangeArguments,
+    #[command(flatten)]
     pub(crate) given: GivenConnection,
 }
 
@@ -133,7 +135,20 @@ pub(crate) struct SyncArguments {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) range: RangeArguments,
+    #[command(flatten)]
     pub(crate) given: GivenConnection,
+}
+
+/// A range of a manifest's cursors, read in place of what is new.
+#[derive(Debug, Args)]
+pub(crate) struct RangeArguments {
+    /// Read a manifest's tables from this value of their cursors on; how far syncs have come stays as it is
+    #[arg(long, value_name = "VALUE")]
+    pub(crate) from: Option<String>,
+    /// … up to this value
+    #[arg(long, value_name = "VALUE", requires = "from")]
+    pub(crate) until: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use connector::manifest::Manifest;
 use protocol::{CustomPayload, Secrets, Warning};
 use serde_json::value::RawValue;
 
-use crate::arguments::{GivenConnection, GlobalArguments};
+use crate::arguments::{GivenConnection, GlobalArguments, RangeArguments};
 use crate::config::{
     Config, ConnectionConfig, DeleteMode, Keyless, LimitsConfig, Naming, OptionsConfig,
     SoftDeleteTiming, StringInference, load_manifest, nearest,
@@ -85,6 +85,13 @@ impl FunctionSource {
 pub(crate) struct Selected {
     pub(crate) name: String,
     pub(crate) ready: Result<Connection, Failure>,
+}
+
+impl Selected {
+    /// The same, reading a range of the past where one is given.
+    pub(crate) fn within(self, range: &RangeArguments) -> Selected {
+        Selected { ready: self.ready.and_then(|connection| connection.within(range)), ..self }
+    }
 }
 
 /// The connections that a command is about: the one given on its command line, those named, or all of
@@ -174,6 +181,20 @@ impl Connection {
             warnings,
             namespace,
         })
+    }
+
+    /// The same connection, reading a range of the past where one is given.
+    pub(crate) fn within(self, range: &RangeArguments) -> Result<Connection, Failure> {
+        let Some(from) = &range.from else { return Ok(self) };
+        let FunctionSource::Manifest(manifest) = &self.function else {
+            let message = format!("connection {:.60} has no manifest", self.name);
+            return Err(Failure::new("usage", message)
+                .hint("a range is read by manifests; other functions go by their state"));
+        };
+        let manifest = manifest.between(from, range.until.as_deref()).map_err(|message| {
+            Failure::new("usage", message).hint("leave `--from` out, or correct the manifest")
+        })?;
+        Ok(Connection { function: FunctionSource::Manifest(Box::new(manifest)), ..self })
     }
 
     /// Where rows land, for commands that cannot do without.

@@ -2,10 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
-use protocol::{Reading, Records, Response, State, TableHint, TableName, Warning};
+use protocol::{MaxDeletes, Reading, Records, Response, State, TableHint, TableName, Warning};
 use tokio::time::Instant;
 
-use crate::plan::{Plan, TablePlan};
+use crate::plan::{Landing, Plan, TablePlan};
 
 /// What one call may hold (F-091, F-092).
 #[derive(Clone, Copy, Debug)]
@@ -81,10 +81,11 @@ impl Answer {
             Door::Insert => &mut self.insert,
             Door::Delete => &mut self.delete,
         };
-        if !tables.contains_key(&table.name) {
-            tables.insert(table.name.clone(), Rows::default());
+        let name = table.lands_in();
+        if !tables.contains_key(name) {
+            tables.insert(name.to_owned(), Rows::default());
         }
-        let rows = &mut tables[&table.name];
+        let rows = &mut tables[name];
         let before = rows.json.len();
         rows.json.extend_from_slice(if rows.count == 0 { b"[" } else { b"," });
         for part in parts {
@@ -134,8 +135,12 @@ impl Answer {
     }
 
     /// Whether the next page belongs to the next call. A call that has no rows yet goes on as long as it
-    /// has time, so that empty windows are skipped and not answered (F-094).
+    /// has time, so that empty windows are skipped and not answered (F-094). Inside one answer deletes come
+    /// after inserts (Dec-25), so what may bring a row back waits for the next one.
     pub(crate) fn is_full(&self) -> bool {
+        if self.delete.values().any(|rows| rows.count > 0) {
+            return true;
+        }
         let Budget { pages_max, bytes_max, until } = self.budget;
         let page = self.bytes / self.pages.max(1);
         self.pages >= pages_max || self.bytes + page > bytes_max || Instant::now() >= until
@@ -154,15 +159,27 @@ impl Answer {
         let hint = |table: &TablePlan| {
             (TableName(table.name.clone()), TableHint { primary_key: table.primary_key.clone() })
         };
+        let limit = |table: &TablePlan| {
+            let percent = table.config.deletes.as_ref()?.max_deletes?.0;
+            let is_swept = self.soft_delete.contains(&table.name);
+            is_swept.then(|| MaxDeletes { table: table.name.clone(), percent })
+        };
+        let max_deletes = plan.tables.iter().filter_map(limit).collect();
         Response {
             state,
             insert: records(self.insert),
             delete: records(self.delete),
-            schema: plan.tables.iter().filter(|table| table.lands()).map(hint).collect(),
+            schema: plan
+                .tables
+                .iter()
+                .filter(|table| table.landing == Landing::Rows)
+                .map(hint)
+                .collect(),
             soft_delete: self.soft_delete.into_iter().map(TableName).collect(),
             has_more,
             warnings: self.warnings,
             readings: self.readings,
+            max_deletes,
             body_bytes: self.bytes,
         }
     }

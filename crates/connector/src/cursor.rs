@@ -1,13 +1,11 @@
 //! What "since the last sync" means: values of a cursor compared, moved back, and written as an API wants them.
 
-use std::cmp::Ordering;
-use std::time::Duration;
-
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use std::cmp::Ordering;
 
-use crate::manifest::{CursorConfig, CursorFormat, CursorKind};
+use crate::manifest::{CursorConfig, CursorFormat, CursorKind, Step};
 
 /// A cursor's value: its text as it was read, and what it means.
 #[derive(Clone, Debug)]
@@ -78,18 +76,32 @@ impl CursorValue {
         }
     }
 
-    /// As far before as `lookback` says; days round up, integers and opaque values stay.
+    /// As far before as `lookback` says; days round up, opaque values stay.
     #[must_use]
-    pub(crate) fn before(&self, lookback: Duration) -> CursorValue {
+    pub(crate) fn before(&self, lookback: Step) -> CursorValue {
         if lookback.is_zero() {
             return self.clone();
         }
-        self.moved(-signed(lookback)).unwrap_or_else(|| self.clone())
+        let moved = match lookback {
+            Step::Time(span) => self.moved(-signed(span.0)),
+            Step::Numbers(count) => self.counted(-i128::from(count)),
+        };
+        moved.unwrap_or_else(|| self.clone())
     }
 
     /// As much after as `step` says; `None` where that has no meaning.
-    pub(crate) fn after(&self, step: Duration) -> Option<CursorValue> {
-        self.moved(signed(step))
+    pub(crate) fn after(&self, step: Step) -> Option<CursorValue> {
+        match step {
+            Step::Time(span) => self.moved(signed(span.0)),
+            Step::Numbers(count) => self.counted(i128::from(count)),
+        }
+    }
+
+    /// So many whole numbers further.
+    fn counted(&self, by: i128) -> Option<CursorValue> {
+        let Meaning::Integer = self.meaning else { return None };
+        let number = self.text.parse::<i128>().ok()?.checked_add(by)?;
+        Some(CursorValue { text: number.to_string(), meaning: Meaning::Integer })
     }
 
     fn moved(&self, by: SignedDuration) -> Option<CursorValue> {
@@ -140,7 +152,7 @@ impl CursorValue {
     }
 }
 
-fn signed(duration: Duration) -> SignedDuration {
+fn signed(duration: std::time::Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 
@@ -256,10 +268,15 @@ mod tests {
         assert_eq!(write("epoch_ms"), "1709251200500");
         assert_eq!(write("date"), "2024-03-01");
         assert_eq!(write("%d/%m/%Y %H:%M"), "01/03/2024 00:00");
-        let back = time.before(Duration::from_secs(86_400));
+        let step = |text: &str| text.parse::<Step>().expect("a step");
+        let back = time.before(step("1d"));
         assert_eq!(back.format(None), "2024-02-29T00:00:00.5Z");
-        let day = value("2024-03-01", CursorKind::Date).before(Duration::from_secs(3600));
+        let day = value("2024-03-01", CursorKind::Date).before(step("1h"));
         assert_eq!(day.format(None), "2024-02-29");
+        let id = value("1000", CursorKind::Integer);
+        assert_eq!(id.before(step("10")).text, "990");
+        assert_eq!(id.after(step("500")).map(|id| id.text).as_deref(), Some("1500"));
+        assert!(id.after(step("1d")).is_none(), "numbers do not move by days");
     }
 
     #[test]

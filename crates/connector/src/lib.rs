@@ -11,11 +11,13 @@ mod template;
 // How a call is answered.
 mod answer;
 mod connector;
+mod explode;
 mod progress;
 mod read_error;
 mod reader;
 mod reshape;
 mod rows;
+mod shift;
 mod window;
 
 // How a page is read.

@@ -4,6 +4,7 @@ mod auth;
 mod check;
 mod describe;
 mod places;
+mod range;
 mod table;
 mod values;
 
@@ -16,11 +17,12 @@ use serde::Deserialize;
 pub use auth::Auth;
 pub use describe::TableDescription;
 pub use places::{Source, Target};
+pub(crate) use range::Range;
 pub use table::{
-    BadRows, Csv, CursorConfig, CursorFormat, CursorKind, CursorOrder, Deletes, Filtering, ForEach,
-    Format, Method, ParentErrors, TableConfig,
+    BadRows, Csv, CursorConfig, CursorFormat, CursorKind, CursorOrder, Deletes, Feed, Filtering,
+    ForEach, Format, Method, ParentErrors, TableConfig,
 };
-pub use values::{BodyTemplate, OneOrMany};
+pub use values::{BodyTemplate, End, OneOrMany, Percent, Step};
 
 use crate::yaml::{self, Problem, Span};
 
@@ -75,6 +77,9 @@ pub struct Manifest {
     pub state: Option<FlatState>,
     /// The tables, read in this order.
     pub tables: IndexMap<String, TableConfig>,
+    /// What is read in place of what is new: see [`Manifest::between`].
+    #[serde(skip)]
+    pub(crate) range: Option<Range>,
 }
 
 /// How a table's pages follow each other: by exactly one of `page`, `offset` and `cursor`, or not at all.
@@ -212,13 +217,65 @@ impl Manifest {
     pub fn only(&self, table: &str) -> Option<Manifest> {
         let mut wanted = vec![table];
         let mut at = self.tables.get(table)?;
-        while let Some(ForEach::Table(parent)) = &at.for_each {
+        while let Some(parent) = at.for_each.as_ref().and_then(ForEach::table) {
             wanted.push(parent);
             at = self.tables.get(parent)?;
         }
-        let mut only = self.clone();
+        let mut only = self.with_parents_asked_for();
         only.tables.retain(|name, _| wanted.contains(&name.as_str()));
         Some(only)
+    }
+
+    /// The same, with a request in place of every `{all: TABLE}`.
+    pub(crate) fn with_parents_asked_for(&self) -> Manifest {
+        let mut manifest = self.clone();
+        for table in manifest.tables.values_mut() {
+            self.ask_for_parents(table);
+        }
+        manifest
+    }
+
+    fn ask_for_parents(&self, table: &mut TableConfig) {
+        match &mut table.for_each {
+            Some(ForEach::All(name)) => {
+                table.for_each = Some(ForEach::Request(Box::new(self.all_rows_of(name))));
+            }
+            Some(ForEach::Request(request)) => self.ask_for_parents(request),
+            Some(ForEach::Table(_) | ForEach::Values(_)) | None => {}
+        }
+    }
+
+    /// The requests for all rows of a table that was checked to be there, and for all of its parents.
+    fn all_rows_of(&self, name: &str) -> TableConfig {
+        let table = self.tables[name].clone();
+        let mut rows = TableConfig {
+            path: table.path.or_else(|| Some(format!("/{name}"))),
+            method: table.method,
+            query: table.query,
+            headers: table.headers,
+            body: table.body,
+            text: table.text,
+            form: table.form,
+            format: table.format,
+            csv: table.csv,
+            records: table.records,
+            primary_key: table.primary_key,
+            pagination: table.pagination,
+            for_each: table.for_each.map(|each| match each {
+                ForEach::Table(parent) => ForEach::All(parent),
+                other => other,
+            }),
+            parent_errors: table.parent_errors,
+            empty_on: table.empty_on,
+            // What the table hides stays hidden in what is read for its rows.
+            hash: table.hash,
+            mask: table.mask,
+            truncate: table.truncate,
+            rename: table.rename,
+            ..TableConfig::default()
+        };
+        self.ask_for_parents(&mut rows);
+        rows
     }
 
     /// The JSON Schema of the file, made from the types above: editors complete it.

@@ -112,7 +112,12 @@ impl Page {
 
     /// What names a row among its siblings: its key, or its number where it has none. It goes into the
     /// state, so a key that is hidden in the table is hidden here too.
-    fn row_name(&self, table: &TablePlan, index: usize, hash_key: Option<&HashKey>) -> String {
+    pub(crate) fn row_name(
+        &self,
+        table: &TablePlan,
+        index: usize,
+        hash_key: Option<&HashKey>,
+    ) -> String {
         let row = self.row(index);
         if !row.starts_with(b"{") {
             return scalar(&row).unwrap_or_default();
@@ -160,6 +165,12 @@ impl Page {
     pub(crate) fn cursor(&self, table: &TablePlan) -> Option<String> {
         let source = table.config.cursor.as_ref()?.from.as_ref()?;
         scalar(&self.raw(Some(source), table.wanted.cursor)?)
+    }
+
+    /// The highest number as this answer tells it; `null` where it says that there is none.
+    pub(crate) fn end(&self, table: &TablePlan) -> Option<Bytes> {
+        let source = table.config.cursor.as_ref()?.told_end()?;
+        self.raw(Some(source), table.wanted.end)
     }
 
     /// A value as JSON text; those of headers are made texts.
@@ -235,7 +246,7 @@ fn short(hash: Sha256) -> String {
 }
 
 /// Enough of a text to tell it from others, and too little to be it.
-pub(crate) fn mark(text: &str) -> String {
+pub(crate) fn mark(text: &[u8]) -> String {
     short(Sha256::new().chain_update(text))
 }
 

@@ -1,9 +1,9 @@
 //! A manifest made ready: templates compiled, defaults filled in, tables in a tree of parents and children.
 
-use std::collections::HashMap;
-
 use crate::auth::Authenticator;
-use crate::manifest::{CursorConfig, ForEach, Manifest, Pagination, Source, TableConfig, Target};
+use crate::manifest::{
+    CursorConfig, End, ForEach, Manifest, Pagination, Source, TableConfig, Target,
+};
 use crate::request_builder::{NAMES, RequestTemplate, TemplateProblem};
 use crate::reshape::Reshape;
 use crate::selector::{Path, Selector};
@@ -25,6 +25,7 @@ pub(crate) struct Plan {
 /// One table, ready to be read.
 pub(crate) struct TablePlan {
     pub(crate) name: String,
+    pub(crate) landing: Landing,
     pub(crate) config: TableConfig,
     pub(crate) pagination: Pagination,
     pub(crate) source: TableSource,
@@ -33,7 +34,10 @@ pub(crate) struct TablePlan {
     pub(crate) wanted: Wanted,
     pub(crate) primary_key: Vec<String>,
     pub(crate) children: Vec<usize>,
-    pub(crate) include: Vec<(String, Path)>,
+    /// The tables whose rows stand in its rows.
+    pub(crate) exploded: Vec<usize>,
+    /// Names, and the parent's field or, where there is none, the number of the row in its list.
+    pub(crate) include: Vec<(String, Option<Path>)>,
     pub(crate) reshape: Reshape,
 }
 
@@ -42,6 +46,18 @@ pub(crate) enum TableSource {
     Requests(Box<RequestTemplate>),
     /// The values that a `for_each` lists: rows that are only parents, and land nowhere.
     Values(Vec<String>),
+    /// Here, in each row of the parent.
+    Inside(Path),
+}
+
+/// What becomes of a table's rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Landing {
+    Rows,
+    /// They are only parents.
+    Nowhere,
+    /// They tell what is gone from this table.
+    Deletes(String),
 }
 
 /// Values that a page's body holds beside its rows: places in [`Selector::values`].
@@ -52,6 +68,7 @@ pub(crate) struct Wanted {
     pub(crate) total_pages: Option<usize>,
     pub(crate) has_more: Option<usize>,
     pub(crate) cursor: Option<usize>,
+    pub(crate) end: Option<usize>,
 }
 
 impl Plan {
@@ -67,52 +84,21 @@ impl Plan {
         let hash_key = hash_key.map(|text| templates.compile(text, NAMES)).transpose();
         let hash_key = hash_key
             .map_err(|error| (None, TemplateProblem { key: "hash_key", name: None, error }))?;
-        let mut tables = Vec::new();
+        let manifest = manifest.with_parents_asked_for();
+        let mut tree = Tree {
+            manifest: &manifest,
+            templates: &mut templates,
+            paths: &mut paths,
+            tables: Vec::new(),
+            roots: Vec::new(),
+        };
         for (name, config) in &manifest.tables {
-            let pagination =
-                config.pagination.clone().unwrap_or_else(|| manifest.pagination.clone());
-            let cursor = config.cursor.as_ref();
-            let names = path_names(&pagination, cursor);
-            let request = RequestTemplate::compile(
-                manifest,
-                name,
-                config,
-                &names,
-                &mut templates,
-                &mut paths,
-            )
-            .map_err(|problem| (Some(name.clone()), problem))?;
-            let reshape =
-                Reshape::compile(config, &mut templates).map_err(|(key, field, error)| {
-                    (Some(name.clone()), TemplateProblem { key, name: field, error })
-                })?;
-            let (selector, wanted) = selector(config, &pagination);
-            tables.push(TablePlan {
-                name: name.clone(),
-                pagination: pagination.clone(),
-                source: TableSource::Requests(Box::new(request)),
-                selector,
-                wanted,
-                primary_key: config.primary_key.clone().unwrap_or_default().0,
-                children: Vec::new(),
-                include: include(config),
-                reshape,
-                config: config.clone(),
-            });
+            tree.add(name, config, Landing::Rows)?;
         }
-        let places: HashMap<String, usize> =
-            tables.iter().enumerate().map(|(index, table)| (table.name.clone(), index)).collect();
-        let mut roots = Vec::new();
-        for index in 0..places.len() {
-            match tables[index].config.for_each.clone() {
-                Some(ForEach::Table(parent)) => tables[places[&parent]].children.push(index),
-                Some(ForEach::Values(values)) => {
-                    roots.push(tables.len());
-                    tables.push(TablePlan::of_values(&tables[index].name, values, index));
-                }
-                None => roots.push(index),
-            }
+        for (index, (name, config)) in manifest.tables.iter().enumerate() {
+            tree.attach(index, name, config)?;
         }
+        let Tree { tables, roots, .. } = tree;
         Ok(Plan { templates, paths, authenticator, hash_key, tables, roots })
     }
 
@@ -122,11 +108,101 @@ impl Plan {
     }
 }
 
+/// Tables being planned, and put below those that they are read for.
+struct Tree<'a> {
+    manifest: &'a Manifest,
+    templates: &'a mut Templates,
+    paths: &'a mut Templates,
+    tables: Vec<TablePlan>,
+    roots: Vec<usize>,
+}
+
+/// A template that is none, and the table that it is in.
+type InTable = (Option<String>, TemplateProblem);
+
+impl Tree<'_> {
+    /// Plans one table, and tells its place.
+    fn add(
+        &mut self,
+        name: &str,
+        config: &TableConfig,
+        landing: Landing,
+    ) -> Result<usize, InTable> {
+        let Tree { manifest, templates, paths, .. } = self;
+        let pagination = config.pagination.clone().unwrap_or_else(|| manifest.pagination.clone());
+        let names = path_names(&pagination, config.cursor.as_ref());
+        let of_table = |problem| (Some(name.to_owned()), problem);
+        let source = match &config.explode {
+            Some(path) => TableSource::Inside(path.clone()),
+            None => {
+                let request =
+                    RequestTemplate::compile(manifest, name, config, &names, templates, paths);
+                TableSource::Requests(Box::new(request.map_err(of_table)?))
+            }
+        };
+        let reshape = Reshape::compile(config, templates)
+            .map_err(|(key, field, error)| of_table(TemplateProblem { key, name: field, error }))?;
+        let (mut selector, wanted) = selector(config, &pagination);
+        selector.scalars = landing != Landing::Rows;
+        self.tables.push(TablePlan {
+            name: name.to_owned(),
+            landing,
+            pagination,
+            source,
+            selector,
+            wanted,
+            primary_key: config.primary_key.clone().unwrap_or_default().0,
+            children: Vec::new(),
+            exploded: Vec::new(),
+            include: include(config),
+            reshape,
+            config: config.clone(),
+        });
+        Ok(self.tables.len() - 1)
+    }
+
+    /// Puts a table below what it is read for. What lists its deletes is read before it.
+    fn attach(&mut self, index: usize, name: &str, config: &TableConfig) -> Result<(), InTable> {
+        if let Some(feed) = config.deletes.as_ref().and_then(|deletes| deletes.feed.as_ref()) {
+            let feed = feed.table(config.primary_key.clone());
+            let landing = Landing::Deletes(name.to_owned());
+            let place = self.add(&format!("{name}@deletes"), &feed, landing)?;
+            let (before, after) = self.tables.split_at_mut(place);
+            let (rows, deletes) = (&before[index], &mut after[0]);
+            for key in &rows.primary_key {
+                deletes.reshape.hide_alike(key, &rows.reshape);
+            }
+            self.roots.push(place);
+        }
+        match &config.for_each {
+            Some(ForEach::Table(parent)) => {
+                let parent = self.tables.iter().position(|table| table.name == *parent);
+                let parent = &mut self.tables[parent.expect("it was checked to be there")];
+                let inside = config.explode.is_some();
+                if inside { &mut parent.exploded } else { &mut parent.children }.push(index);
+            }
+            Some(ForEach::Request(request)) => {
+                let place = self.add(&format!("{name}@parents"), request, Landing::Nowhere)?;
+                self.tables[place].children.push(index);
+                self.attach(place, &format!("{name}@parents"), request)?;
+            }
+            Some(ForEach::Values(values)) => {
+                self.roots.push(self.tables.len());
+                self.tables.push(TablePlan::of_values(name, values.clone(), index));
+            }
+            Some(ForEach::All(_)) => unreachable!("requests stand in their place"),
+            None => self.roots.push(index),
+        }
+        Ok(())
+    }
+}
+
 impl TablePlan {
     /// The parents of the table `child` that are listed in the manifest. Its name is no table's.
     fn of_values(child: &str, values: Vec<String>, index: usize) -> TablePlan {
         TablePlan {
             name: format!("{child}@values"),
+            landing: Landing::Nowhere,
             config: TableConfig::default(),
             pagination: Pagination::default(),
             source: TableSource::Values(values),
@@ -134,14 +210,33 @@ impl TablePlan {
             wanted: Wanted::default(),
             primary_key: Vec::new(),
             children: vec![index],
+            exploded: Vec::new(),
             include: Vec::new(),
             reshape: Reshape::default(),
         }
     }
 
-    /// Whether its rows land.
+    /// Whether its rows land, or what they say is gone.
     pub(crate) fn lands(&self) -> bool {
-        matches!(self.source, TableSource::Requests(_))
+        self.landing != Landing::Nowhere
+    }
+
+    /// The table that its rows are about.
+    pub(crate) fn lands_in(&self) -> &str {
+        match &self.landing {
+            Landing::Rows | Landing::Nowhere => &self.name,
+            Landing::Deletes(table) => table,
+        }
+    }
+}
+
+impl CursorConfig {
+    /// Where an answer tells the highest number.
+    pub(crate) fn told_end(&self) -> Option<&Source> {
+        match &self.end {
+            Some(End::Told(source)) => Some(source),
+            Some(End::Number(_)) | None => None,
+        }
     }
 }
 
@@ -176,16 +271,20 @@ fn selector(config: &TableConfig, pagination: &Pagination) -> (Selector, Wanted)
         total_pages: want(pagination.total_pages.as_ref()),
         has_more: want(pagination.has_more.as_ref()),
         cursor: want(config.cursor.as_ref().and_then(|cursor| cursor.from.as_ref())),
+        end: want(config.cursor.as_ref().and_then(CursorConfig::told_end)),
     };
-    (Selector { records: config.records.clone(), values }, wanted)
+    (Selector { records: config.records.clone(), values, scalars: false }, wanted)
 }
 
 /// The fields of the parent that every row gets; `parent.` before a path is for reading aloud.
-fn include(config: &TableConfig) -> Vec<(String, Path)> {
+fn include(config: &TableConfig) -> Vec<(String, Option<Path>)> {
     let path = |text: &str| {
+        if text == "index" && config.explode.is_some() {
+            return None;
+        }
         let inner = text.strip_prefix("parent").unwrap_or(text).trim_start_matches('.');
         let inner = if inner.is_empty() { "$" } else { inner };
-        inner.parse().expect("the paths of `include` were checked")
+        Some(inner.parse().expect("the paths of `include` were checked"))
     };
     config.include.iter().map(|(name, text)| (name.clone(), path(text))).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use protocol::{FunctionError, State, SyncId};
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::FlatState;
+use crate::manifest::{FlatState, Range};
 use crate::paginator::PageAt;
 
 /// All that the next call must know. Small, whatever the size of the tables.
@@ -17,6 +17,21 @@ pub(crate) struct Progress {
     /// What is under way, the children's tables after their parents'; nothing between syncs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) reading: Vec<Reading>,
+    /// A range of the past being read beside all that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) range: Option<RangeProgress>,
+}
+
+/// How far a given range has been read. Its cursors are its own, and end with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RangeProgress {
+    from: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tables: BTreeMap<String, TableProgress>,
+    reading: Vec<Reading>,
 }
 
 /// How far a table has been read. A cursor stands here only when all pages up to it were read.
@@ -67,6 +82,15 @@ pub(crate) struct Reading {
     pub(crate) pages_before: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) rows_before: u64,
+    /// Steps before this one, one after the other, that had no rows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) empty_steps: u64,
+    /// How many rows there are in all, and a mark of the last row, as of the page before: where pages have
+    /// numbers, rows that move are noticed by them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) total: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<String>,
     /// What the page before looked like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<String>,
@@ -137,8 +161,20 @@ impl Reading {
     pub(crate) fn next_step(&mut self, from: String) {
         let pages_before = self.pages_before + self.pages;
         let rows_before = self.rows_before + self.rows;
+        let empty_steps = self.empty_steps_with_this();
         self.restart();
-        *self = Reading { from: Some(from), pages_before, rows_before, ..std::mem::take(self) };
+        *self = Reading {
+            from: Some(from),
+            pages_before,
+            rows_before,
+            empty_steps,
+            ..std::mem::take(self)
+        };
+    }
+
+    /// How many steps up to this one, which has been read, had no rows.
+    pub(crate) fn empty_steps_with_this(&self) -> u64 {
+        if self.rows == 0 { self.empty_steps + 1 } else { 0 }
     }
 
     /// Begins the window again, with the bounds that it had.
@@ -150,6 +186,8 @@ impl Reading {
             pages: 0,
             rows: 0,
             seen: None,
+            total: None,
+            last: None,
             sent: None,
             landmark: None,
             ..before
@@ -174,9 +212,44 @@ impl Progress {
             None => {
                 let state: WithoutOthers =
                     serde_json::from_str(state.as_json()).map_err(|error| refused(&error))?;
-                Ok(Progress { tables: state.tables, reading: state.reading })
+                let WithoutOthers { tables, reading, range } = state;
+                Ok(Progress { tables, reading, range })
             }
         }
+    }
+
+    /// The part of the state that reading a range goes on with.
+    ///
+    /// # Errors
+    /// [`FunctionError::Refused`] while a sync waits to be ended: what a whole sync promises, such as
+    /// marking what it no longer saw, is not for a range to fulfil.
+    pub(crate) fn of_range(&self, range: &Range) -> Result<Progress, FunctionError> {
+        if !self.reading.is_empty() {
+            return Err(FunctionError::Refused {
+                code: "sync_under_way",
+                message: "a sync was cut short, and a range is read between whole syncs".into(),
+                hint: "sync without a range first".into(),
+            });
+        }
+        let known = self
+            .range
+            .clone()
+            .filter(|known| (&known.from, &known.until) == (&range.from, &range.until));
+        let RangeProgress { tables, reading, .. } = known.unwrap_or_default();
+        Ok(Progress { tables, reading, range: None })
+    }
+
+    /// The same state, with this progress of a range; one that is read to its end leaves nothing.
+    #[must_use]
+    pub(crate) fn with_range(self, range: &Range, progress: Progress) -> Progress {
+        let Progress { tables, reading, .. } = progress;
+        let under_way = (!reading.is_empty()).then(|| RangeProgress {
+            from: range.from.clone(),
+            until: range.until.clone(),
+            tables,
+            reading,
+        });
+        Progress { range: under_way, ..self }
     }
 
     /// The state to answer with.
@@ -197,6 +270,8 @@ struct WithoutOthers {
     tables: BTreeMap<String, TableProgress>,
     #[serde(default)]
     reading: Vec<Reading>,
+    #[serde(default)]
+    range: Option<RangeProgress>,
 }
 
 /// The flat state of one table that pages by number: the cursor as of the last whole reading, and the

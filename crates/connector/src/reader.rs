@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::answer::Answer;
 use crate::connector::{Clock, Connector};
 use crate::http::{HttpError, describe};
-use crate::manifest::{Deletes, ParentErrors, Source};
+use crate::manifest::{CursorConfig, CursorKind, End, ParentErrors, Source};
 use crate::page::{self, Page};
 use crate::paginator::{self, Next, PageAt, PageFacts, PagingError, StopReason};
 use crate::plan::{Plan, TablePlan, TableSource};
@@ -18,6 +18,8 @@ use crate::read_error::ReadError;
 use crate::request_builder::HttpRequest;
 use crate::reshape::HashKey;
 use crate::rows::{Around, take_rows};
+use crate::selector::scalar;
+use crate::shift::Shift;
 use crate::template::Scope;
 use crate::window::{Window, commit, written};
 
@@ -80,6 +82,11 @@ impl Reader<'_> {
             Ok(page) => page,
             Err(error) => return self.recover(error.of(table), progress, answer, &levels),
         };
+        self.note_end(table, &mut progress.reading[depth], &window, &page)
+            .map_err(|error| error.of(table))?;
+        if self.has_moved(table, &mut progress.reading[depth], &page, answer) {
+            return Ok(());
+        }
         let above = depth.checked_sub(1);
         let parent = above.map(|above| (self.parent_row(&levels, above), levels.tables[above]));
         let around = Around {
@@ -119,18 +126,29 @@ impl Reader<'_> {
 
     /// Whether rows that are read twice become one: the table and all below it have keys.
     fn may_repeat(&self, table: &TablePlan) -> bool {
-        let below = table.children.iter().map(|index| &self.connector.plan.tables[*index]);
+        let below = table.children.iter().chain(&table.exploded);
+        let mut below = below.map(|index| &self.connector.plan.tables[*index]);
         (!table.lands() || !table.primary_key.is_empty())
-            && below.into_iter().all(|child| self.may_repeat(child))
+            && below.all(|child| self.may_repeat(child))
     }
 
     /// The first page of a table, for a setup test or a look. A child has no first page of its own.
     pub(crate) async fn first_page(&self, table: &TablePlan) -> Result<Arc<Page>, ReadError> {
+        let plan = &self.connector.plan;
+        let (mut table, mut scope) = (table, self.call.scope.clone());
+        // Values are not asked for: the first of them has a page.
+        while let (TableSource::Values(values), Some(child)) =
+            (&table.source, table.children.first())
+        {
+            scope = scope.inside(Page::of_values(values).row(0));
+            table = &plan.tables[*child];
+        }
         let mut progress =
             Progress { reading: vec![Reading::of(&table.name)], ..Progress::default() };
         self.fix_until(table, &mut progress.reading[0]);
-        let window = Window::of(table, &progress, 0)?;
-        self.fetch(table, &progress.reading[0], &window, &self.call.scope).await
+        let window = Window::of(table, &progress, 0).map_err(|error| error.of(table))?;
+        let page = self.fetch(table, &progress.reading[0], &window, &scope).await;
+        page.map_err(|error| error.of(table))
     }
 
     /// The tables under way, and for each the scope of its templates: parents' rows are found on their
@@ -263,7 +281,7 @@ impl Reader<'_> {
     ) -> Result<HttpRequest, ReadError> {
         let plan = &self.connector.plan;
         let TableSource::Requests(template) = &table.source else {
-            unreachable!("values are not requested")
+            unreachable!("neither values nor what stands in rows is requested")
         };
         let failed = |error: crate::template::TemplateError| {
             ReadError::new("invalid_template", error.to_string(), "correct the manifest")
@@ -326,9 +344,77 @@ impl Reader<'_> {
     /// The upper bound is fixed before the first page (F-095).
     fn fix_until(&self, table: &TablePlan, reading: &mut Reading) {
         let Some(cursor) = &table.config.cursor else { return };
+        if let (Some(end), None) = (&cursor.range_end, &reading.until) {
+            reading.until = Some(end.clone());
+        }
+        if cursor.kind() == CursorKind::Integer {
+            if let (Some(End::Number(end)), None) = (&cursor.end, &reading.until) {
+                reading.until = Some(end.clone());
+            }
+            return;
+        }
         if (cursor.until.is_some() || cursor.step.is_some()) && reading.until.is_none() {
             reading.until = Some((self.call.now)());
         }
+    }
+
+    /// Notices rows that move while pages are read by number. Where some may have been passed over, the
+    /// reading begins again, or is not whole. Whether it begins again.
+    fn has_moved(
+        &self,
+        table: &TablePlan,
+        reading: &mut Reading,
+        page: &Page,
+        answer: &mut Answer,
+    ) -> bool {
+        let Some(shift) = Shift::of(table, reading, page, self.call.hash_key.as_ref()) else {
+            return false;
+        };
+        let begins_again =
+            shift == Shift::Up && reading.restarts < RESTARTS_MAX && self.may_repeat(table);
+        let what = match shift {
+            Shift::Down if table.primary_key.is_empty() => {
+                "rows came in front while its pages were read; without a key, those that moved are there twice"
+            }
+            Shift::Down => "rows came in front while its pages were read; none is passed over",
+            Shift::Up if begins_again => "rows went while its pages were read, so it is read again",
+            Shift::Up => {
+                "rows went while its pages were read, and others may have been passed over: the reading is not whole"
+            }
+        };
+        let message = format!("table {}: {what}", table.name);
+        answer.warnings.push(Warning::new("table_shifted", message));
+        if begins_again {
+            self.connector.forget_pages();
+            reading.restart();
+            reading.restarts += 1;
+        } else if shift == Shift::Up {
+            reading.skipped = true;
+        }
+        begins_again
+    }
+
+    /// The highest number is taken from the first answer that tells it, and stays for the whole reading.
+    fn note_end(
+        &self,
+        table: &TablePlan,
+        reading: &mut Reading,
+        window: &Window,
+        page: &Page,
+    ) -> Result<(), ReadError> {
+        let Some(source) = table.config.cursor.as_ref().and_then(CursorConfig::told_end) else {
+            return Ok(());
+        };
+        if reading.until.is_some() {
+            return Ok(());
+        }
+        let source_name = source.to_string();
+        let Some(end) = page.end(table) else {
+            return Err(PagingError::NoTokenForMore { source_name }.into());
+        };
+        // A table without rows has no highest number: it ends with this step.
+        reading.until = if &end[..] == b"null" { window.since.clone() } else { scalar(&end) };
+        Ok(())
     }
 
     /// After a page: its rows' children, or the page after it, or the end of its table.
@@ -388,7 +474,9 @@ impl Reader<'_> {
                 Next::Done(reason) => {
                     let window = Window::of(table, progress, depth)?;
                     let reading = &mut progress.reading[depth];
-                    if let Some(from) = window.next_step {
+                    let cursor = table.config.cursor.as_ref();
+                    let ends = cursor.is_some_and(|cursor| cursor.ends_in_a_gap(reading));
+                    if let Some(from) = window.next_step.filter(|_| !ends) {
                         reading.next_step(from);
                         return Ok(());
                     }
@@ -449,8 +537,9 @@ impl Reader<'_> {
         let is_full = table.config.cursor.is_none();
         let mut open = vec![table];
         while let Some(table) = open.pop() {
-            open.extend(table.children.iter().map(|index| &plan.tables[*index]));
-            let sweeps = matches!(table.config.deletes, Some(Deletes::Sweep));
+            let below = table.children.iter().chain(&table.exploded);
+            open.extend(below.map(|index| &plan.tables[*index]));
+            let sweeps = table.config.deletes.as_ref().is_some_and(|deletes| deletes.sweep);
             if sweeps && is_whole && is_full && table.config.cursor.is_none() {
                 answer.soft_delete.push(table.name.clone());
             }
@@ -591,7 +680,7 @@ fn tell(
 fn turn_to(reading: &mut Reading, page: PageAt, sync: &str) -> Result<(), ReadError> {
     reading.sync = None;
     if let PageAt::Token(token) | PageAt::Number(token) = &page {
-        let mark = page::mark(token);
+        let mark = page::mark(token.as_bytes());
         if reading.landmark.as_ref() == Some(&mark) {
             return Err(PagingError::RepeatedToken.into());
         }

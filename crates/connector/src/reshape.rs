@@ -113,6 +113,13 @@ impl Reshape {
         self.rename.iter().find(|(_, to)| to == name).map_or(name, |(from, _)| from)
     }
 
+    /// Hides a field of a key, wherever it is named so, as another table does.
+    pub(crate) fn hide_alike(&mut self, key: &str, other: &Reshape) {
+        let Some(hiding) = other.rule_of(other.source_name(key)) else { return };
+        let source = self.source_name(key).to_owned();
+        self.hidden.extend([source, key.to_owned()].map(|name| (Pattern(name), hiding)));
+    }
+
     /// Whether a field's value must not be seen.
     pub(crate) fn hides(&self, path: &str) -> bool {
         self.rule_of(path).is_some()

@@ -7,13 +7,15 @@ use protocol::Warning;
 
 use crate::answer::{Answer, Door};
 use crate::cursor::CursorValue;
+use crate::explode::Inside;
 use crate::manifest::{CursorConfig, CursorKind, CursorOrder, Deletes, Filtering};
 use crate::page::{self, Page};
 use crate::paginator::PagingError;
-use crate::plan::{Plan, TablePlan};
+use crate::plan::{Landing, Plan, TablePlan};
 use crate::progress::Reading;
 use crate::read_error::ReadError;
 use crate::reshape::HashKey;
+use crate::shift;
 use crate::template::Scope;
 use crate::window::Window;
 
@@ -44,7 +46,7 @@ pub(crate) fn take_rows(
         _ => 0,
     };
     let repeats = skip == 0 && reading.seen.as_ref() == Some(&fingerprint);
-    if repeats && page.rows() > 0 && table.lands() {
+    if repeats && page.rows() > 0 {
         return Err(PagingError::RepeatedPage.into());
     }
     let mut rows = Rows::new(table, window, around, reading.newest.as_deref());
@@ -61,19 +63,9 @@ pub(crate) fn take_rows(
     } else {
         index = page.rows();
     }
-    let unused: Vec<String> = table.reshape.unused(&rows.seen).map(str::to_owned).collect();
-    let Rows { newest, reached, without_cursor, seen, .. } = rows;
-    if !seen.is_empty() {
-        answer.warnings.extend(unused.into_iter().map(|name| {
-            Warning::new(
-                "rule_unused",
-                format!(
-                    "table {}: no row of a page has a field `{name}`, which a rule hides or drops; it may be misspelt, or stand deeper",
-                    table.name
-                ),
-            )
-        }));
-    }
+    let Rows { newest, reached, without_cursor, seen, inside, .. } = rows;
+    tell_unused(table, &seen, answer);
+    inside.tell_unused(around.plan, answer);
     reading.newest = newest.map(|newest| newest.text);
     if without_cursor > 0 {
         answer.warnings.push(Warning::new(
@@ -100,6 +92,7 @@ pub(crate) fn take_rows(
     if let Some(token) = page.cursor(table) {
         reading.newest = Some(token);
     }
+    shift::remember(table, reading, page, around.hash_key);
     reading.seen = Some(fingerprint);
     reading.pages += 1;
     reading.rows += page.rows() as u64;
@@ -110,7 +103,7 @@ pub(crate) fn take_rows(
 struct Rows<'a> {
     table: &'a TablePlan,
     cursor: Option<&'a CursorConfig>,
-    oldest: Option<&'a CursorValue>,
+    window: &'a Window,
     around: &'a Around<'a>,
     newest: Option<CursorValue>,
     /// The cursor of the row before, where the API answers in a declared order.
@@ -119,6 +112,7 @@ struct Rows<'a> {
     without_cursor: u64,
     /// The names of fields that rules were held against.
     seen: BTreeSet<String>,
+    inside: Inside,
 }
 
 /// What stands around the rows of a page.
@@ -142,13 +136,14 @@ impl<'a> Rows<'a> {
         Rows {
             table,
             cursor,
-            oldest: window.oldest.as_ref(),
+            window,
             around,
             newest: newest.and_then(|(text, cursor)| CursorValue::read(text, cursor.kind()).ok()),
             last: None,
             reached: false,
             without_cursor: 0,
             seen: BTreeSet::new(),
+            inside: Inside::default(),
         }
     }
 
@@ -163,40 +158,16 @@ impl<'a> Rows<'a> {
         if !self.is_wanted(row, index)? {
             return Ok(());
         }
-        let around = self.around;
         let is_gone = match &table.config.deletes {
-            Some(Deletes::Flag(path)) => page::flag(path, row),
-            Some(Deletes::Sweep) | None => false,
+            _ if matches!(table.landing, Landing::Deletes(_)) => true,
+            Some(Deletes { flag: Some(path), .. }) => page::flag(path, row),
+            Some(_) | None => false,
         };
-        let mut row = row.clone();
-        if !table.reshape.is_nothing() {
-            let reshaped = table.reshape.apply(
-                &row,
-                &around.plan.templates,
-                around.scope,
-                around.hash_key,
-                &mut self.seen,
-            );
-            let reshaped = reshaped.map_err(|error| {
-                ReadError::new(
-                    "invalid_expression",
-                    format!("row {index} of a page: {error}"),
-                    "correct `filter` or `add`; a field that may be missing is `row.field | default('')`",
-                )
-            })?;
-            match reshaped {
-                Some(reshaped) => row = reshaped.into(),
-                None => return Ok(()),
-            }
-        }
-        let included = included(table, &row, around, index)?;
-        if is_gone {
-            let whole = [&included, &row[1..]].concat();
-            answer.push(table, Door::Delete, &[&key_only(table, &whole, index)?], non_finite);
-        } else if table.include.is_empty() {
-            answer.push(table, Door::Insert, &[&row], non_finite);
-        } else {
-            answer.push(table, Door::Insert, &[&included, &row[1..]], non_finite);
+        let door = if is_gone { Door::Delete } else { Door::Insert };
+        let written =
+            write_row(table, row, index, self.around, door, &mut self.seen, answer, non_finite)?;
+        if written && !is_gone {
+            self.inside.take(table, row, self.around, non_finite, answer)?;
         }
         Ok(())
     }
@@ -223,7 +194,11 @@ impl<'a> Rows<'a> {
                 "name the kind of the cursor: timestamp, date, integer or opaque",
             )
         })?;
-        let is_old = self.oldest.is_some_and(|oldest| value.compare(oldest).is_lt());
+        if self.window.newest.as_ref().is_some_and(|newest| value.compare(newest).is_gt()) {
+            return Ok(false);
+        }
+        let is_old =
+            self.window.oldest.as_ref().is_some_and(|oldest| value.compare(oldest).is_lt());
         let is_old = is_old && cursor.kind() != CursorKind::Opaque;
         if cursor.order == Some(CursorOrder::Descending) {
             // The reading ends at the first old row, so a wrong order would lose what comes after it.
@@ -258,6 +233,81 @@ impl CursorConfig {
     }
 }
 
+/// Tells rules that no row of a page had a field for.
+pub(crate) fn tell_unused(table: &TablePlan, seen: &BTreeSet<String>, answer: &mut Answer) {
+    if seen.is_empty() {
+        return;
+    }
+    let unused: Vec<String> = table.reshape.unused(seen).map(str::to_owned).collect();
+    answer.warnings.extend(unused.into_iter().map(|name| {
+        Warning::new(
+            "rule_unused",
+            format!(
+                "table {}: no row of a page has a field `{name}`, which a rule hides or drops; it may be misspelt, or stand deeper",
+                table.name
+            ),
+        )
+    }));
+}
+
+/// Reshapes a row and gives it to the answer. Whether it is there: a filter may leave it out.
+#[expect(clippy::too_many_arguments, reason = "a row, what is around it, and where it goes")]
+pub(crate) fn write_row(
+    table: &TablePlan,
+    row: &Bytes,
+    index: usize,
+    around: &Around<'_>,
+    door: Door,
+    seen: &mut BTreeSet<String>,
+    answer: &mut Answer,
+    non_finite: bool,
+) -> Result<bool, ReadError> {
+    let mut row = as_object(table, row);
+    if !table.reshape.is_nothing() {
+        let reshaped =
+            table.reshape.apply(&row, &around.plan.templates, around.scope, around.hash_key, seen);
+        let reshaped = reshaped.map_err(|error| {
+            ReadError::new(
+                "invalid_expression",
+                format!("row {index} of a page: {error}"),
+                "correct `filter` or `add`; a field that may be missing is `row.field | default('')`",
+            )
+        })?;
+        match reshaped {
+            Some(reshaped) => row = reshaped.into(),
+            None => return Ok(false),
+        }
+    }
+    let included = included(table, &row, around, index)?;
+    if door == Door::Delete {
+        let whole = [&included, &row[1..]].concat();
+        answer.push(table, door, &[&key_only(table, &whole, index)?], non_finite);
+    } else if table.include.is_empty() {
+        answer.push(table, door, &[&row], non_finite);
+    } else {
+        answer.push(table, door, &[&included, &row[1..]], non_finite);
+    }
+    Ok(true)
+}
+
+/// What is no object becomes one: a list of keys that are gone, or of values inside a row.
+fn as_object(table: &TablePlan, row: &Bytes) -> Bytes {
+    if row.starts_with(b"{") {
+        return row.clone();
+    }
+    let name = match (&table.landing, &table.primary_key[..]) {
+        (Landing::Deletes(_), [key]) => key,
+        _ => "value",
+    };
+    let mut out = String::from("{");
+    protocol::json::quote(name, &mut out);
+    out.push(':');
+    let mut out = out.into_bytes();
+    out.extend_from_slice(row);
+    out.push(b'}');
+    out.into()
+}
+
 /// The row's beginning: an open brace and the fields of its parent. The row follows without its brace.
 fn included(
     table: &TablePlan,
@@ -268,12 +318,16 @@ fn included(
     let mut out = vec![b'{'];
     for (name, path) in &table.include {
         let parent = around.parent.as_ref();
-        let found = parent.and_then(|(row, table)| {
-            // What the parent's table hides stays hidden in its children.
-            let found = path.find(row)?;
-            Some(table.reshape.hide(&path.to_string(), found, around.hash_key))
-        });
+        let found = match path {
+            None => Some((index + 1).to_string().into_bytes().into()),
+            Some(path) => parent.and_then(|(row, table)| {
+                // What the parent's table hides stays hidden in its children.
+                let found = path.find(row)?;
+                Some(table.reshape.hide(&path.to_string(), found, around.hash_key))
+            }),
+        };
         let found = found.ok_or_else(|| {
+            let path = path.as_ref().map(ToString::to_string).unwrap_or_default();
             ReadError::new(
                 "missing_parent_field",
                 format!("the parent of row {index} of a page has no `{path}`"),

@@ -75,6 +75,11 @@ impl Path {
 }
 
 impl Path {
+    /// Whether it may lead to several values.
+    pub(crate) fn has_all(&self) -> bool {
+        self.0.contains(&Segment::All)
+    }
+
     /// The path of what this is in.
     pub(crate) fn parent(&self) -> Option<Path> {
         let (_, parent) = self.0.split_last()?;
@@ -142,6 +147,8 @@ pub(crate) struct Selector {
     /// `None`: the body itself if it is a list, or the only list in it.
     pub(crate) records: Option<Path>,
     pub(crate) values: Vec<Path>,
+    /// Whether a record may be something else than an object.
+    pub(crate) scalars: bool,
 }
 
 /// What a walk found.
@@ -222,7 +229,10 @@ impl Selector {
             return Err(SelectError::NoRecords { path: records, members: walk.members });
         }
         selection.non_finite = walk.validator.non_finite.is_some();
-        if let Some(row) = selection.records.iter().position(|range| body[range.start] != b'{') {
+        let is_no_object = |range: &Range<usize>| body[range.start] != b'{';
+        if let Some(row) = selection.records.iter().position(is_no_object)
+            && !self.scalars
+        {
             return Err(SelectError::NotAnObject { row, path: records });
         }
         Ok(selection)
@@ -404,7 +414,8 @@ mod tests {
     /// What is found, as `records | value`, or the error.
     fn check(records: &str, value: &str, body: &str, expected: Expect) {
         let records = (!records.is_empty()).then(|| records.parse().expect("a path"));
-        let selector = Selector { records, values: vec![value.parse().expect("a path")] };
+        let selector =
+            Selector { records, values: vec![value.parse().expect("a path")], scalars: false };
         let found = match selector.select(body.as_bytes()) {
             Ok(found) => {
                 let rows: Vec<&str> = found.records.into_iter().map(|range| &body[range]).collect();

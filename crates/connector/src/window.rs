@@ -1,9 +1,7 @@
 //! The bounds of a reading, and the cursor that it moves when it is whole.
 
-use std::time::Duration;
-
 use crate::cursor::CursorValue;
-use crate::manifest::{CursorFormat, CursorKind, Target};
+use crate::manifest::{CursorConfig, CursorFormat, CursorKind, Step, Target};
 use crate::paginator::PageAt;
 use crate::plan::TablePlan;
 use crate::progress::{PARENT_CURSORS_MAX, Progress, Reading};
@@ -17,6 +15,8 @@ pub(crate) struct Window {
     pub(crate) until: Option<String>,
     /// Older rows are not wanted.
     pub(crate) oldest: Option<CursorValue>,
+    /// Nor are newer ones, where a range is read.
+    pub(crate) newest: Option<CursorValue>,
     /// Where the next step begins, if there is one.
     pub(crate) next_step: Option<String>,
 }
@@ -42,8 +42,8 @@ impl Window {
             |text: &str, what: &str| CursorValue::read(text, kind).map_err(|_| refused(what));
         let committed = match committed(progress, depth) {
             Some(text) => {
-                let lookback = cursor.lookback.map_or(Duration::ZERO, |span| span.0);
-                Some(read(text, "the state's cursor")?.before(lookback))
+                let value = read(text, "the state's cursor")?;
+                Some(cursor.lookback.map_or(value.clone(), |lookback| value.before(lookback)))
             }
             None => cursor.first().map_err(|_| refused("`start`"))?,
         };
@@ -53,15 +53,12 @@ impl Window {
             None => None,
         };
         let mut last = true;
-        if let (Some(step), Some(end)) = (cursor.step, &until) {
+        if let Some(step) = cursor.step {
             if let Some(from) = &reading.from {
                 since = Some(read(from, "the state's step")?);
             }
-            let step_end = since.as_ref().and_then(|since| since.after(step.0));
-            if let Some(step_end) = step_end.filter(|step_end| step_end.compare(end).is_lt()) {
-                until = Some(step_end);
-                last = false;
-            }
+            let step_end = since.as_ref().and_then(|since| since.after(step));
+            (until, last) = step_until(step, step_end, until);
         }
         let format = |value: &Option<CursorValue>| {
             value.as_ref().map(|value| value.format(cursor.format.as_ref()))
@@ -70,8 +67,40 @@ impl Window {
             since: format(&since),
             until: format(&until),
             oldest: committed,
+            newest: match &cursor.range_end {
+                Some(text) => Some(read(text, "the range's end")?),
+                None => None,
+            },
             next_step: until.filter(|_| !last).map(|until| until.text),
         })
+    }
+}
+
+/// The upper bound of a step, and whether it is the last. Times end before their bound, which is now; a
+/// highest number is a number that a row may have.
+fn step_until(
+    step: Step,
+    step_end: Option<CursorValue>,
+    end: Option<CursorValue>,
+) -> (Option<CursorValue>, bool) {
+    match (step, step_end, end) {
+        (Step::Numbers(_), Some(step_end), Some(end)) => {
+            let is_last = step_end.compare(&end).is_gt();
+            (Some(step_end), is_last)
+        }
+        // Where the end is not known, every step has another after it, until enough of them are empty.
+        (Step::Numbers(_), step_end, _) => (step_end, false),
+        (Step::Time(_), Some(step_end), Some(end)) if step_end.compare(&end).is_lt() => {
+            (Some(step_end), false)
+        }
+        (Step::Time(_), _, end) => (end, true),
+    }
+}
+
+impl CursorConfig {
+    /// Whether so many steps without rows have been read that no more are.
+    pub(crate) fn ends_in_a_gap(&self, reading: &Reading) -> bool {
+        self.empty_steps.is_some_and(|most| reading.empty_steps_with_this() >= most)
     }
 }
 
@@ -146,8 +175,9 @@ pub(crate) fn written<'a>(
         let is_number = cursor.kind() == CursorKind::Integer;
         let epochs = [CursorFormat::EpochSeconds, CursorFormat::EpochMilliseconds];
         let is_epoch = cursor.format.as_ref().is_some_and(|format| epochs.contains(format));
+        let is_told = !cursor.first_page_only || reading.page == PageAt::First;
         let mut bound = |to: &'a Option<Target>, value: &Option<String>| {
-            if let (Some(to), Some(text)) = (to, value) {
+            if let (Some(to), Some(text), true) = (to, value, is_told) {
                 let number = is_number || is_epoch;
                 written.push((to, Written { text: text.clone(), number }));
             }

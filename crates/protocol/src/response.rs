@@ -28,6 +28,16 @@ pub struct Response {
     pub body_bytes: u64,
     /// The tables that were read to their end. Ours alone: other platforms ignore the member.
     pub readings: Vec<Reading>,
+    /// How much of a table a sweep may mark. Ours alone, too.
+    pub max_deletes: Vec<MaxDeletes>,
+}
+
+/// A sweep that would mark more of a table than this is not to be believed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct MaxDeletes {
+    pub table: String,
+    /// Of the rows that are there.
+    pub percent: u8,
 }
 
 /// A table that was read to its end, and how one knows that it was the end.
@@ -109,6 +119,10 @@ impl Response {
         if !self.readings.is_empty() {
             let readings = serde_json::to_string(&self.readings).expect("readings are JSON");
             out.extend_from_slice(format!(",\"readings\":{readings}").as_bytes());
+        }
+        if !self.max_deletes.is_empty() {
+            let most = serde_json::to_string(&self.max_deletes).expect("limits are JSON");
+            out.extend_from_slice(format!(",\"maxDeletes\":{most}").as_bytes());
         }
         out.extend_from_slice(format!(",\"hasMore\":{}}}", self.has_more).as_bytes());
         out

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use engine::{Outcome, Summary, SyncEvent};
+use engine::{Destination, Outcome, Summary, SyncEvent};
+use protocol::State;
 use transport::Ahead;
 
 use crate::arguments::{GlobalArguments, SyncArguments};
@@ -24,6 +25,8 @@ pub(crate) fn run(
     log: &Arc<Log>,
 ) -> Result<Exit, Failure> {
     let connections = connection::selected(global, &arguments.connections, &arguments.given)?;
+    let connections =
+        connections.into_iter().map(|selected| selected.within(&arguments.range)).collect();
     Ok(super::each(connections, arguments.json, log, async |connection, stop| {
         sync_one(connection, arguments, log, stop).await
     }))
@@ -47,7 +50,7 @@ async fn sync_one(
                 summary = Some(finished.clone());
             }
         };
-        pull(&connection, &run, arguments.force, &out, stop, on_event).await
+        pull(&connection, &run, arguments, &out, stop, on_event).await
     };
     let failure = ended.err().map(|failure| failure.of(&connection.name));
     if let Some(failure) = &failure {
@@ -72,25 +75,39 @@ async fn sync_one(
 async fn pull(
     connection: &Connection,
     run: &engine::Run,
-    force: bool,
+    arguments: &SyncArguments,
     out: &Arc<ConnectionLog>,
     stop: &Stop,
     on_event: &mut (impl FnMut(SyncEvent<'_>) + Send),
 ) -> Result<(), Failure> {
     // A server orders its commits itself.
     let _lock = match connection.destination()?.file() {
-        Some(file) if force => Some(Lock::acquire_by_force(file, Work::Sync, &connection.name)?),
+        Some(file) if arguments.force => {
+            Some(Lock::acquire_by_force(file, Work::Sync, &connection.name)?)
+        }
         Some(file) => Some(Lock::acquire(file, Work::Sync, &connection.name)?),
         None => None,
     };
     let function = OpenFunction::open(connection, out.for_transport(), stop.receiver())?;
     let function = Arc::new(function);
     let mut destination = store::open(connection).await?;
+    if arguments.range.from.is_some() {
+        has_synced(&mut destination).await?;
+    }
     let ahead = Ahead::new(Arc::clone(&function));
     let ended = engine::sync(run, &ahead, &mut destination, on_event).await;
     drop(ahead);
     function.close().await;
     ended.map(|_| ()).map_err(Failure::from)
+}
+
+/// A range is no first sync: what a first sync does not show may be marked as deleted.
+async fn has_synced(destination: &mut impl Destination) -> Result<(), Failure> {
+    if *destination.position().await?.state() == State::default() {
+        let message = "nothing has been synced yet, or the state was reset";
+        return Err(Failure::new("nothing_synced", message).hint("sync without `--from` first"));
+    }
+    Ok(())
 }
 
 fn never_began(failure: Option<&Failure>) -> Summary {

@@ -40,9 +40,19 @@ pub(super) const ALL: &[Explanation] = &[
         "Check that it is a text file and that you may read it.",
     ),
     config(
+        "nothing_synced",
+        "A range was asked for (`--from`) of a connection that has not synced yet, or whose state was reset.",
+        "Sync without `--from` first: a range is read beside what syncs have reached.",
+    ),
+    config(
         "refresh_token_rotated",
         "The server gave out a new refresh token, which a connector cannot keep; the one in the secrets may be void now.",
         "Use client credentials, or let the server give out refresh tokens that stay the same.",
+    ),
+    config(
+        "sync_under_way",
+        "A range was asked for (`--from`) while a sync that was cut short waits to be ended.",
+        "Sync without `--from` first.",
     ),
     function(
         "invalid_cursor",
@@ -140,9 +150,19 @@ pub(super) const ALL: &[Explanation] = &[
         "Its rows are as they were; it is asked again by the next sync.",
     ),
     warning(
+        "range_unfinished",
+        "A range of the past (`--from`) was not read to its end before another sync began, and is given up.",
+        "Read the range again; what had landed of it is not there twice.",
+    ),
+    warning(
         "rule_unused",
         "No row of a page has a field that a rule hides or drops.",
         "It may be misspelt, or stand inside another field: nothing is hidden by it.",
+    ),
+    warning(
+        "table_shifted",
+        "Rows came or went while the pages of a table were read by number, so that others moved from page to page.",
+        "Where rows went, the table is read again; if that does not help, the reading is not whole and the cursor stays. An API that pages by token or by the last row's key has no such trouble.",
     ),
     warning(
         "token_expired",

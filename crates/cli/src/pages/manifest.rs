@@ -71,8 +71,22 @@ anything is sent, and so is a secret that `secrets` does not list. What fills a 
   pages than `pages_max`: each is an error with a code, never a quiet end.
 - **The cursor is the newest value seen**, never the time of day, and it moves only when all pages are read. The upper
   bound of `until` is fixed before the first page.
+- **A range of the past** is read beside that: `hasmore sync --from 2024-01-01 --until 2024-01-31` lands the rows whose
+  cursor is from one value up to another, both included, and leaves the cursor where it is. It reads the tables that
+  have a cursor with a `field`, their parents, and what is read for their rows; each needs a `primary_key`.
+- **Page numbers are only as good as the table is still.** Where `total` gets smaller between two pages, rows went, and
+  others moved to a page that was read already: the table is read again, and if that does not help, the reading is not
+  whole and the cursor stays. Rows that come in front are seen by the page's last row coming again, and lose nothing.
+  Without `total`, a row that goes, or moves to the end because it was changed, cannot be noticed by page numbers: read
+  such a table by the last row's key, by a token, or in windows (`until`, `step`), and give it a `lookback`.
 - **A sync that stops goes on where it was.** The position inside parents, pages and windows is part of the state. A
   token that may have expired is not used in another sync: its window is read again, and keys make one row of two.
+- **Parents** come from another table as it is read (`for_each: customers`), from all of its rows, new or not
+  (`{all: customers}`), from a request of their own that lands nowhere (`{request: {path: /regions}}`), or from a list.
+- **Records inside records** are rows of a table that asks for nothing: `for_each: orders` with `explode: lines`. They
+  are reshaped like any others, and leave with the row that they are in; `drop: lines` takes them out of it there.
+- **Deletes come before rows.** A feed of deletes (`deletes: {path: /deleted}`) has its own cursor and is asked before
+  its table, in an answer of its own: a row that was deleted and came back stays.
 - **A row that is larger than an answer's budget is sent alone**; a page larger than it is sent in parts.
 - **Nothing is retried blindly.** 408, 425, 429, 500, 502, 503 and 504 are tried again after `Retry-After`, or after
   pauses that grow; every other status is the answer. Redirects to another host take no header along that lets a

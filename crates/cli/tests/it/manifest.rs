@@ -2,7 +2,7 @@
 
 use expect_test::{expect, expect_file};
 
-use crate::support::{Hasmore, write};
+use crate::support::{Answer, FakeFunction, Hasmore, query, write};
 
 const SHOP: &str = r#"name: shop
 base_url: https://api.example.com/v1
@@ -40,7 +40,7 @@ fn a_manifest_is_read_aloud() {
         shop.yaml is right
           customers: GET https://api.example.com/v1/customers
             pages: each has a token for the next in body.next_cursor, sent as query.cursor, until it has none; 100 rows each
-            cursor: rows since the newest `updated_at`, sent as query.updated_since; the first sync begins at 2024-01-01; 3600s are read again
+            cursor: rows since the newest `updated_at`, sent as query.updated_since; the first sync begins at 2024-01-01; 1h are read again
           orders: GET https://api.example.com/v1/customers/{{ parent.id }}/orders, for each row of customers
             pages: numbered from 1 as query.page, until body.meta.total is reached; fewer rows than body.meta.total says are an error
             cursor: none: every sync reads the whole table, and rows that are gone are marked as deleted
@@ -63,4 +63,41 @@ fn a_mistake_is_shown_with_line_column_and_the_nearest_word() {
     }
     let line = ["manifest", "check", "shp.yaml"];
     Hasmore::new(folder.path()).args(line).run().expect_error(2, "manifest_not_found");
+}
+
+/// Rows of a range land, and the next sync goes on where the last one ended.
+#[test]
+fn a_range_of_the_past_is_read_beside_what_syncs_have_reached() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let day = |day: u32| format!(r#"{{"id":{day},"at":"2024-01-0{day}"}}"#);
+    let page = |days: &[u32]| {
+        Answer::json(format!("[{}]", days.iter().map(|at| day(*at)).collect::<Vec<_>>().join(",")))
+    };
+    let api = FakeFunction::start([page(&[3, 4]), page(&[1, 2, 3, 4]), page(&[4, 5])]);
+    let text = format!(
+        "name: shop\nbase_url: '{}'\ntables:\n  items: {{primary_key: id, cursor: {{field: at, to: query.since}}}}\n",
+        api.url()
+    );
+    write(folder.path(), "shop.yaml", &text);
+    let sync = |more: &[&str]| {
+        let line = ["sync", "--manifest", "shop.yaml", "--to", "w.duckdb"];
+        Hasmore::new(folder.path()).args(line).args(more).run()
+    };
+    let state = || {
+        let line = ["state", "show", "shop", "--to", "w.duckdb"];
+        Hasmore::new(folder.path()).args(line).run().expect_code(0).stdout
+    };
+    sync(&["--from", "2024-01-01"]).expect_error(2, "nothing_synced");
+    assert!(api.received().is_empty(), "nothing is asked for");
+    sync(&[]).expect_code(0);
+    let reached = state();
+    sync(&["--from", "2024-01-01", "--until", "2024-01-02"]).expect_code(0);
+    assert_eq!(state(), reached);
+    sync(&[]).expect_code(0);
+    let asked: Vec<String> = api.received().into_iter().map(|asked| asked.line).collect();
+    assert!(asked[1].contains("since=2024-01-01"), "{asked:?}");
+    assert!(asked[2].contains("since=2024-01-04"), "{asked:?}");
+    let ids = query(&folder.path().join("w.duckdb"), "SELECT id FROM shop.items ORDER BY id");
+    assert_eq!(ids.concat(), ["1", "2", "3", "4", "5"]);
+    sync(&["--from", "soon"]).expect_error(2, "usage");
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Csv, Deletes, Filtering, ForEach, Manifest, Pagination, Source, TableConfig, Target};
+use super::{
+    Csv, CursorConfig, CursorKind, Deletes, Filtering, ForEach, Manifest, Pagination, Source, Step,
+    TableConfig, Target,
+};
 use crate::plan::Plan;
 use crate::reshape::Reshape;
 use crate::template::Templates;
@@ -51,38 +54,28 @@ fn check_table(
     }
     let has_key = table.primary_key.as_ref().is_some_and(|key| !key.0.is_empty());
     match &table.deletes {
-        Some(Deletes::Sweep) if table.cursor.is_some() => wrong(
+        Some(Deletes { sweep: true, .. }) if table.cursor.is_some() => wrong(
             at(&["deletes"]),
             "a table with a `cursor` shows only what is new: nothing can be told from what it does not show",
         ),
         Some(_) if !has_key => wrong(at(&["deletes"]), "`deletes` needs a `primary_key`"),
+        Some(Deletes { sweep: false, max_deletes: Some(_), .. }) => {
+            wrong(at(&["deletes", "max_deletes"]), "`max_deletes` is for `sweep: true`");
+        }
+        Some(deletes) if *deletes == Deletes::default() => wrong(
+            at(&["deletes"]),
+            "this notices nothing: say `sweep`, or a `flag`, or the `path` of a feed",
+        ),
         _ => {}
     }
+    check_exploded(manifest, name, table, &at, &mut wrong);
     if let Some(cursor) = &table.cursor {
-        if cursor.field.is_some() == cursor.from.is_some() {
-            wrong(at(&["cursor"]), "a cursor has either a `field` of the rows or a `from`");
-        }
-        if cursor.from.is_some() && cursor.to.is_none() {
-            wrong(at(&["cursor"]), "a cursor with `from` needs `to`: where it is written");
-        }
-        if cursor.to.is_none() && cursor.filter == Some(Filtering::Api) {
-            wrong(
-                at(&["cursor", "filter"]),
-                "`filter: api` needs `to`: where the bound is written",
-            );
-        }
-        if cursor.step.is_some_and(|step| step.0.is_zero()) {
-            wrong(at(&["cursor", "step"]), "a step takes some time");
-        }
-        if cursor.step.is_some() && (cursor.until.is_none() || cursor.start.is_none()) {
-            wrong(at(&["cursor", "step"]), "`step` needs `start` and `until`");
-        }
-        if cursor.first().is_err() {
-            wrong(at(&["cursor", "start"]), "this is no value of the cursor's kind");
-        }
-        if [&cursor.to, &cursor.until].into_iter().flatten().any(|to| *to == Target::Url) {
-            wrong(at(&["cursor"]), "a bound cannot be the whole address");
-        }
+        check_cursor(cursor, &at, &mut wrong);
+    }
+    let feed = table.deletes.as_ref().and_then(|deletes| deletes.feed.as_ref());
+    if let Some(cursor) = feed.and_then(|feed| feed.cursor.as_ref()) {
+        let inside = |keys: &[&str]| at(&[&["deletes"], keys].concat());
+        check_cursor(cursor, &inside, &mut wrong);
     }
     if !table.hash.0.is_empty() && manifest.hash_key.is_none() {
         wrong(
@@ -98,7 +91,11 @@ fn check_table(
             }
             Some("a value")
         }
-        Some(ForEach::Table(parent)) => {
+        Some(ForEach::Request(request)) => {
+            check_parents(request, &at, &mut wrong);
+            Some("a row")
+        }
+        Some(ForEach::Table(parent) | ForEach::All(parent)) => {
             if !manifest.tables.contains_key(parent) {
                 let known = manifest.tables.keys().map(String::as_str);
                 let meant = nearest(parent, known).map(|word| format!("did you mean `{word}`?"));
@@ -125,8 +122,184 @@ fn check_table(
     }
     check_csv(&table.csv, &at, problems);
     check_hidden(manifest, table, &at, problems);
+    if let Some(feed) = feed {
+        let (hash, mask) = (table.hash.clone(), table.mask.clone());
+        let hidden = TableConfig { hash, mask, ..feed.table(table.primary_key.clone()) };
+        check_hidden(manifest, &hidden, &at, problems);
+        if let Some(pagination) = &feed.pagination {
+            check_pagination(
+                pagination,
+                &["tables", name, "deletes", "pagination"],
+                file,
+                problems,
+            );
+        }
+    }
+    if let Some(ForEach::Request(request)) = &table.for_each
+        && let Some(pagination) = &request.pagination
+    {
+        check_pagination(pagination, &["tables", name, "for_each"], file, problems);
+    }
     if let Some(pagination) = &table.pagination {
         check_pagination(pagination, &["tables", name, "pagination"], file, problems);
+    }
+}
+
+fn check_cursor(
+    cursor: &CursorConfig,
+    at: &dyn Fn(&[&str]) -> Place,
+    wrong: &mut dyn FnMut(Place, &str),
+) {
+    if cursor.field.is_some() == cursor.from.is_some() {
+        wrong(at(&["cursor"]), "a cursor has either a `field` of the rows or a `from`");
+    }
+    if cursor.from.is_some() && cursor.to.is_none() {
+        wrong(at(&["cursor"]), "a cursor with `from` needs `to`: where it is written");
+    }
+    if cursor.to.is_none() && cursor.filter == Some(Filtering::Api) {
+        wrong(at(&["cursor", "filter"]), "`filter: api` needs `to`: where the bound is written");
+    }
+    check_step(cursor, at, wrong);
+    if cursor.first().is_err() {
+        wrong(at(&["cursor", "start"]), "this is no value of the cursor's kind");
+    }
+    if [&cursor.to, &cursor.until].into_iter().flatten().any(|to| *to == Target::Url) {
+        wrong(at(&["cursor"]), "a bound cannot be the whole address");
+    }
+}
+
+/// The rows of a request that are only parents are taken as they come.
+fn check_parents(
+    request: &TableConfig,
+    at: &dyn Fn(&[&str]) -> Place,
+    wrong: &mut dyn FnMut(Place, &str),
+) {
+    let bare = TableConfig {
+        path: request.path.clone(),
+        method: request.method,
+        query: request.query.clone(),
+        headers: request.headers.clone(),
+        body: request.body.clone(),
+        text: request.text.clone(),
+        form: request.form.clone(),
+        format: request.format,
+        csv: request.csv.clone(),
+        records: request.records.clone(),
+        primary_key: request.primary_key.clone(),
+        pagination: request.pagination.clone(),
+        for_each: request.for_each.clone(),
+        parent_errors: request.parent_errors,
+        empty_on: request.empty_on.clone(),
+        ..TableConfig::default()
+    };
+    if *request != bare {
+        wrong(
+            at(&["for_each"]),
+            "rows that are only parents are taken as they come, all of them: a `request` has nothing that filters, reshapes or remembers",
+        );
+    }
+    if request.path.is_none() {
+        wrong(at(&["for_each"]), "the `request` has no `path`");
+    }
+    if matches!(request.for_each, Some(ForEach::Table(_))) {
+        wrong(at(&["for_each"]), "a `request` for parents is read for `{all: TABLE}`");
+    }
+}
+
+/// A table whose rows stand in those of another asks for nothing.
+fn check_exploded(
+    manifest: &Manifest,
+    name: &str,
+    table: &TableConfig,
+    at: &dyn Fn(&[&str]) -> Place,
+    wrong: &mut dyn FnMut(Place, &str),
+) {
+    let parent = table.for_each.as_ref().and_then(ForEach::table);
+    let parent = parent.and_then(|parent| manifest.tables.get(parent));
+    let Some(path) = &table.explode else {
+        if parent.is_some_and(|parent| parent.explode.is_some()) {
+            wrong(
+                at(&["for_each"]),
+                "rows that stand in others can only be exploded again; ask for each row of the outer table",
+            );
+        }
+        return;
+    };
+    if !matches!(table.for_each, Some(ForEach::Table(_))) {
+        wrong(at(&["explode"]), "`explode` needs `for_each`: the table in whose rows these stand");
+    }
+    if path.has_all() {
+        wrong(
+            at(&["explode"]),
+            "`*` would lead to several lists: explode them one after the other",
+        );
+    }
+    let nothing = TableConfig {
+        for_each: None,
+        explode: None,
+        primary_key: None,
+        include: indexmap::IndexMap::new(),
+        deletes: None,
+        filter: None,
+        flatten: super::OneOrMany::default(),
+        add: indexmap::IndexMap::new(),
+        hash: super::OneOrMany::default(),
+        mask: indexmap::IndexMap::new(),
+        truncate: indexmap::IndexMap::new(),
+        select: super::OneOrMany::default(),
+        drop: super::OneOrMany::default(),
+        rename: indexmap::IndexMap::new(),
+        ..table.clone()
+    };
+    if nothing != TableConfig::default() {
+        wrong(
+            at(&["explode"]),
+            "these rows are in others: nothing is asked for, paged or remembered",
+        );
+    }
+    let mut templates = Templates::default();
+    let hides = |parent: &TableConfig| {
+        let reshape = Reshape::compile(parent, &mut templates);
+        reshape.is_ok_and(|reshape| reshape.hides(&path.to_string()))
+    };
+    if parent.is_some_and(hides) {
+        let message = format!("what `{name:.60}` would show is hidden by the table that it is in");
+        wrong(at(&["explode"]), &message);
+    }
+}
+
+/// A table that is read window after window.
+fn check_step(
+    cursor: &CursorConfig,
+    at: &dyn Fn(&[&str]) -> Place,
+    wrong: &mut dyn FnMut(Place, &str),
+) {
+    let numbers = cursor.kind() == CursorKind::Integer;
+    for (key, step) in [("step", cursor.step), ("lookback", cursor.lookback)] {
+        match step {
+            Some(Step::Time(_)) if numbers => {
+                wrong(at(&["cursor", key]), "the cursor is a whole number, and so is its step");
+            }
+            Some(Step::Numbers(1..)) if !numbers => {
+                wrong(at(&["cursor", key]), "expected a duration such as 2d: the cursor is a time");
+            }
+            _ => {}
+        }
+    }
+    let ends = [cursor.end.is_some(), cursor.empty_steps.is_some()];
+    if cursor.step.is_some_and(Step::is_zero) || cursor.empty_steps == Some(0) {
+        wrong(at(&["cursor"]), "a step leads on, and so does their number");
+    }
+    if cursor.step.is_some() && (cursor.until.is_none() || cursor.start.is_none()) {
+        wrong(at(&["cursor", "step"]), "`step` needs `start` and `until`");
+    }
+    if ends.contains(&true) && !(numbers && cursor.step.is_some()) {
+        wrong(at(&["cursor"]), "`end` and `empty_steps` are for a `step` over whole numbers");
+    } else if numbers && cursor.step.is_some() && ends[0] == ends[1] {
+        wrong(
+            at(&["cursor", "step"]),
+            "a `step` over whole numbers needs to know where they end: by `end` or by `empty_steps`",
+        );
     }
 }
 
@@ -187,7 +360,7 @@ fn check_added(
 ) {
     let mut templates = Templates::default();
     let parent = match &table.for_each {
-        Some(ForEach::Table(parent)) => manifest.tables.get(parent),
+        Some(ForEach::Table(parent) | ForEach::All(parent)) => manifest.tables.get(parent),
         _ => None,
     };
     let parent = parent.and_then(|parent| Reshape::compile(parent, &mut templates).ok());
@@ -258,9 +431,11 @@ fn check_circles(manifest: &Manifest, file: &File<'_>, problems: &mut Vec<Proble
     for name in manifest.tables.keys() {
         let mut met = BTreeSet::from([name.as_str()]);
         let mut at = name.as_str();
-        while let Some(ForEach::Table(parent)) =
-            manifest.tables.get(at).and_then(|table| table.for_each.as_ref())
-        {
+        let parent_of = |at: &str| match &manifest.tables.get(at)?.for_each {
+            Some(ForEach::Table(parent) | ForEach::All(parent)) => Some(parent),
+            _ => None,
+        };
+        while let Some(parent) = parent_of(at) {
             if parent == name {
                 problems.push(Problem::new(
                     file.place(&["tables", name, "for_each"]),
@@ -301,7 +476,14 @@ fn check_templates(manifest: &Manifest, file: &File<'_>, problems: &mut Vec<Prob
     if let Err((table, problem)) = Plan::compile(manifest) {
         let mut path = Vec::new();
         if let Some(table) = &table {
-            path.extend(["tables", table.as_str()]);
+            // `orders@parents` and `orders@deletes` stand inside of `orders`.
+            let (name, inside) = table.split_once('@').unwrap_or((table, ""));
+            path.extend(["tables", name]);
+            match inside {
+                "" => {}
+                "deletes" => path.push("deletes"),
+                _ => path.push("for_each"),
+            }
         }
         path.push(problem.key);
         path.extend(problem.name.as_deref());

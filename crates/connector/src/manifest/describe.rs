@@ -1,8 +1,6 @@
 //! A manifest read aloud: what will be asked for, how pages follow each other, what "new" means.
 
-use super::{
-    CursorConfig, Deletes, ForEach, Manifest, Method, Pagination, Source, TableConfig, Target,
-};
+use super::{CursorConfig, ForEach, Manifest, Method, Pagination, Source, TableConfig, Target};
 
 /// How one table will be read, in sentences.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +27,10 @@ impl Manifest {
     }
 
     fn request(&self, name: &str, table: &TableConfig) -> String {
+        let parent = table.for_each.as_ref().and_then(ForEach::table);
+        if let (Some(path), Some(parent)) = (&table.explode, parent) {
+            return format!("no request: the rows in `{path}` of each row of {parent}");
+        }
         let method = match table.method {
             Some(Method::Put) => "PUT",
             Some(Method::Post) => "POST",
@@ -47,6 +49,10 @@ impl Manifest {
         let each = match &table.for_each {
             None => String::new(),
             Some(ForEach::Table(parent)) => format!(", for each row of {parent}"),
+            Some(ForEach::All(parent)) => format!(", for each of all rows of {parent}"),
+            Some(ForEach::Request(request)) => {
+                format!(", for each row of {}", self.request("", request))
+            }
             Some(ForEach::Values(values)) => format!(", for each of {} values", values.len()),
         };
         format!("{method} {address}{each}")
@@ -102,13 +108,19 @@ impl Pagination {
 
 impl TableConfig {
     fn describe_cursor(&self) -> String {
-        match (&self.cursor, &self.deletes) {
-            (Some(cursor), _) => cursor.describe(),
-            (None, Some(Deletes::Sweep)) => {
+        let deletes = self.deletes.clone().unwrap_or_default();
+        let mut text = match &self.cursor {
+            Some(cursor) => cursor.describe(),
+            None if self.explode.is_some() => "that of the rows that they are in".into(),
+            None if deletes.sweep => {
                 "none: every sync reads the whole table, and rows that are gone are marked as deleted".into()
             }
-            (None, _) => "none: every sync reads the whole table".into(),
+            None => "none: every sync reads the whole table".into(),
+        };
+        if let Some(path) = deletes.feed.and_then(|feed| feed.path) {
+            text += &format!("; rows that {path} lists are marked as deleted");
         }
+        text
     }
 }
 
@@ -127,10 +139,10 @@ impl CursorConfig {
             text += &format!("; the first sync begins at {start}");
         }
         if let Some(lookback) = &self.lookback {
-            text += &format!("; {:?} are read again", lookback.0);
+            text += &format!("; {lookback} are read again");
         }
         if let Some(step) = &self.step {
-            text += &format!("; {:?} at a time", step.0);
+            text += &format!("; {step} at a time");
         }
         text
     }

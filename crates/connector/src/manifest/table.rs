@@ -2,12 +2,11 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{BodyTemplate, OneOrMany, Pagination, Source, Target};
+use super::{BodyTemplate, End, OneOrMany, Pagination, Percent, Source, Step, Target};
 use crate::selector::Path;
-use crate::yaml::Span;
 
 /// One table: which requests answer with its rows, and what of them is kept.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct TableConfig {
     /// What follows `base_url`; a template. A whole address is taken as it is. Default: `/` and the
@@ -41,9 +40,14 @@ pub struct TableConfig {
     pub cursor: Option<CursorConfig>,
     /// How the table pages, in place of what the manifest says for all.
     pub pagination: Option<Pagination>,
-    /// Reads the table once for each row of another, as `{{ parent.FIELD }}`.
+    /// Reads the table once for each row of another, as `{{ parent.FIELD }}`: a table, a list of values,
+    /// `{all: TABLE}` or `{request: …}`.
     pub for_each: Option<ForEach>,
-    /// Fields added to every row: a name and a field of the parent, for example `customer_id: parent.id`.
+    /// Where the rows stand in a row of the table of `for_each`: `lines`, `basket.items`. Nothing is asked
+    /// for; what is no object becomes `{value: …}`.
+    pub explode: Option<Path>,
+    /// Fields added to every row: a name and a field of the parent, for example `customer_id: parent.id`;
+    /// with `explode` also `index`, the row's number in its list.
     #[schemars(schema_with = "super::values::texts")]
     pub include: IndexMap<String, String>,
     /// What happens when the requests for one parent fail. Default: stop.
@@ -91,7 +95,7 @@ pub enum Format {
 }
 
 /// How a table of text is laid out.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Csv {
     /// What stands between fields: a character, or `tab`. Default: a comma.
@@ -177,7 +181,7 @@ pub enum Method {
 
 /// What "since the last sync" means. The cursor is the newest value seen, never the time of day; it moves
 /// only when all pages are read.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct CursorConfig {
     /// The field of a row that tells how new it is.
@@ -196,10 +200,24 @@ pub struct CursorConfig {
     /// How the API wants bounds to be written. Default: as they were read.
     pub format: Option<CursorFormat>,
     /// How far before the newest value the next sync begins: for late rows, and for APIs whose lower
-    /// bound is exclusive.
-    pub lookback: Option<Span>,
-    /// Reads so much at a time, window after window, up to now.
-    pub step: Option<Span>,
+    /// bound is exclusive. A duration such as `2d`, or so many whole numbers.
+    pub lookback: Option<Step>,
+    /// Reads so much at a time, window after window: a duration such as `30d`, up to now; or so many whole
+    /// numbers, such as `1000` ids, up to `end`.
+    pub step: Option<Step>,
+    /// The highest number of a table that is read by ranges of numbers: the number itself, or where an
+    /// answer tells it, as `body.PATH` or `header.NAME`.
+    pub end: Option<End>,
+    /// So many ranges of numbers without a row, one after the other, end the reading where no `end` is
+    /// known. A gap in the numbers that is larger than they are hides what comes after it.
+    pub empty_steps: Option<u64>,
+    /// Whether bounds are written into the request of the first page only, for APIs whose token holds them
+    /// from there on.
+    #[serde(default)]
+    pub first_page_only: bool,
+    /// Newer rows are not wanted: see [`super::Manifest::between`].
+    #[serde(skip)]
+    pub(crate) range_end: Option<String>,
     /// In which order the API answers, if it is known. `descending` lets the reading end at the first
     /// row that is older than the cursor.
     pub order: Option<CursorOrder>,
@@ -248,12 +266,27 @@ pub enum Filtering {
 }
 
 /// What a table is read once for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ForEach {
     /// The rows of another table as they are read: new and changed ones, if that table has a cursor.
     Table(String),
+    /// All rows of another table, whether it reads them in this sync or not: they are asked for once more,
+    /// without its cursor.
+    All(String),
+    /// The rows that another request answers. They land nowhere; what is no object is `{{ parent }}`.
+    Request(Box<TableConfig>),
     /// These values, as `{{ parent }}`.
     Values(Vec<String>),
+}
+
+impl ForEach {
+    /// The table whose rows are parents as they are read.
+    pub(crate) fn table(&self) -> Option<&str> {
+        match self {
+            ForEach::Table(table) => Some(table),
+            ForEach::All(_) | ForEach::Request(_) | ForEach::Values(_) => None,
+        }
+    }
 }
 
 /// What happens when the requests for one parent fail.
@@ -266,14 +299,71 @@ pub enum ParentErrors {
     Skip,
 }
 
-/// How rows that are gone are noticed.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Deletes {
+/// How rows that are gone are noticed: `sweep`, a `flag`, or a feed of deletes with a `path` of its own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Deletes {
     /// Rows that a whole reading no longer shows are marked as deleted.
-    Sweep,
+    pub sweep: bool,
     /// A row whose field is true, or neither null, false, 0 nor empty, is gone.
-    Flag(Path),
+    pub flag: Option<Path>,
+    /// A sweep that would mark more is stopped.
+    pub max_deletes: Option<Percent>,
+    /// Requests whose rows are gone.
+    pub feed: Option<Box<Feed>>,
+}
+
+/// How rows that are gone are noticed.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Feed {
+    /// Whether rows that a whole reading no longer shows are marked as deleted.
+    pub sweep: bool,
+    /// A sweep that would mark more of the rows that are there than this, such as `20 %`, is stopped.
+    pub max_deletes: Option<Percent>,
+    /// A row whose field is true, or neither null, false, 0 nor empty, is gone.
+    pub flag: Option<Path>,
+    /// Where rows are listed that are gone: what follows `base_url`, or a whole address; a template. It is
+    /// asked before the table itself, so that a row that came back stays.
+    pub path: Option<String>,
+    /// The HTTP method of that.
+    pub method: Option<Method>,
+    /// Its query parameters; templates.
+    #[schemars(schema_with = "super::values::texts")]
+    pub query: IndexMap<String, String>,
+    /// Its HTTP headers; templates.
+    #[schemars(schema_with = "super::values::texts")]
+    pub headers: IndexMap<String, String>,
+    /// Its JSON body; texts are templates.
+    pub body: Option<BodyTemplate>,
+    /// Where the rows are in its answer.
+    pub records: Option<Path>,
+    /// The names that the fields of the table's key have there, if they are others: `{deleted_id: id}`.
+    #[schemars(schema_with = "super::values::texts")]
+    pub rename: IndexMap<String, String>,
+    /// How it pages. Default: as the manifest says for all.
+    pub pagination: Option<Pagination>,
+    /// What is new in it: its own cursor.
+    pub cursor: Option<CursorConfig>,
+}
+
+impl Feed {
+    /// The feed as a table, whose rows are deletes of the table with this key.
+    pub(crate) fn table(&self, primary_key: Option<OneOrMany>) -> TableConfig {
+        let feed = self.clone();
+        TableConfig {
+            path: feed.path,
+            method: feed.method,
+            query: feed.query,
+            headers: feed.headers,
+            body: feed.body,
+            records: feed.records,
+            rename: feed.rename,
+            pagination: feed.pagination,
+            cursor: feed.cursor,
+            primary_key,
+            ..TableConfig::default()
+        }
+    }
 }
 
 mod forms {
@@ -281,9 +371,10 @@ mod forms {
     use std::str::FromStr;
 
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-    use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+    use serde::de::value::MapAccessDeserializer;
+    use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-    use super::{CursorFormat, ForEach};
+    use super::{CursorFormat, Deletes, Feed, ForEach, TableConfig};
 
     impl FromStr for CursorFormat {
         type Err = String;
@@ -336,7 +427,9 @@ mod forms {
                 type Value = ForEach;
 
                 fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    f.write_str("the name of a table, or a list of values")
+                    f.write_str(
+                        "the name of a table, a list of values, {all: TABLE} or {request: …}",
+                    )
                 }
 
                 fn visit_str<E: Error>(self, table: &str) -> Result<ForEach, E> {
@@ -350,8 +443,72 @@ mod forms {
                     }
                     Ok(ForEach::Values(values))
                 }
+
+                fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ForEach, A::Error> {
+                    Ok(match Named::deserialize(MapAccessDeserializer::new(map))? {
+                        Named { all: Some(table), request: None } => ForEach::All(table),
+                        Named { all: None, request: Some(request) } => ForEach::Request(request),
+                        _ => return Err(A::Error::custom("expected either `all` or `request`")),
+                    })
+                }
             }
             from.deserialize_any(Any)
+        }
+    }
+
+    /// What a table is read once for, by a name.
+    #[derive(serde::Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[schemars(rename = "ForEachOther")]
+    struct Named {
+        /// All rows of another table, whether it reads them in this sync or not: they are asked for once
+        /// more, without its cursor.
+        all: Option<String>,
+        /// The rows that another request answers. They land nowhere; what is no object is `{{ parent }}`.
+        request: Option<Box<TableConfig>>,
+    }
+
+    impl<'de> Deserialize<'de> for Deletes {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Deletes, D::Error> {
+            struct Any;
+            impl<'de> Visitor<'de> for Any {
+                type Value = Deletes;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("sweep, {flag: FIELD} or {path: …}")
+                }
+
+                fn visit_str<E: Error>(self, word: &str) -> Result<Deletes, E> {
+                    match word {
+                        "sweep" => Ok(Deletes { sweep: true, ..Deletes::default() }),
+                        _ => Err(E::custom("expected sweep, {flag: FIELD} or {path: …}")),
+                    }
+                }
+
+                fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Deletes, A::Error> {
+                    let feed = Feed::deserialize(MapAccessDeserializer::new(map))?;
+                    Ok(Deletes {
+                        sweep: feed.sweep,
+                        flag: feed.flag.clone(),
+                        max_deletes: feed.max_deletes,
+                        feed: feed.path.is_some().then(|| Box::new(feed)),
+                    })
+                }
+            }
+            from.deserialize_any(Any)
+        }
+    }
+
+    impl JsonSchema for Deletes {
+        fn inline_schema() -> bool {
+            true
+        }
+        fn schema_name() -> Cow<'static, str> {
+            "Deletes".into()
+        }
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            let feed = generator.subschema_for::<Feed>();
+            json_schema!({ "anyOf": [{ "enum": ["sweep"] }, feed] })
         }
     }
 
@@ -362,9 +519,14 @@ mod forms {
         fn schema_name() -> Cow<'static, str> {
             "ForEach".into()
         }
-        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            let named = generator.subschema_for::<Named>();
             json_schema!({
-                "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
+                "anyOf": [
+                    { "type": "string" },
+                    { "type": "array", "items": { "type": "string" } },
+                    named
+                ]
             })
         }
     }

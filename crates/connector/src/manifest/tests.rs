@@ -195,3 +195,112 @@ fn what_is_hidden_is_not_shown_by_another_way() {
               |   ^^^^^^^^^"#]],
     );
 }
+
+#[test]
+fn parents_and_what_stands_in_rows_are_checked() {
+    let with = |table: &str| format!("{SHOP}  lines: {table}\n");
+    check(
+        &with("{for_each: {request: {path: /x, filter: row.a}}}"),
+        expect![[r#"
+        shop.yaml:16:11: rows that are only parents are taken as they come, all of them: a `request` has nothing that filters, reshapes or remembers
+           |
+        16 |   lines: {for_each: {request: {path: /x, filter: row.a}}}
+           |           ^^^^^^^^"#]],
+    );
+    check(
+        &with("{for_each: {all: custmers}}"),
+        expect![[r#"
+        shop.yaml:16:11: there is no table `custmers`
+           |
+        16 |   lines: {for_each: {all: custmers}}
+           |           ^^^^^^^^ did you mean `customers`?"#]],
+    );
+    check(
+        &with("{for_each: {every: customers}}"),
+        expect![[r#"
+        shop.yaml:16:22: unknown key `every`
+           |
+        16 |   lines: {for_each: {every: customers}}
+           |                      ^^^^^ known here: all, request
+        shop.yaml:16:21: expected either `all` or `request`
+           |
+        16 |   lines: {for_each: {every: customers}}
+           |                     ^"#]],
+    );
+    check(
+        &with("{for_each: orders, explode: lines, path: /x}"),
+        expect![[r#"
+        shop.yaml:16:29: these rows are in others: nothing is asked for, paged or remembered
+           |
+        16 |   lines: {for_each: orders, explode: lines, path: /x}
+           |                             ^^^^^^^"#]],
+    );
+    check(
+        &with("{explode: lines}"),
+        expect![[r#"
+        shop.yaml:16:11: `explode` needs `for_each`: the table in whose rows these stand
+           |
+        16 |   lines: {explode: lines}
+           |           ^^^^^^^"#]],
+    );
+    check(
+        &with("{primary_key: id, deletes: {}}"),
+        expect![[r#"
+        shop.yaml:16:28: this notices nothing: say `sweep`, or a `flag`, or the `path` of a feed
+           |
+        16 |   lines: {primary_key: id, deletes: {}}
+           |                            ^^^^^^^"#]],
+    );
+    check(
+        &with("{primary_key: id, deletes: {flag: gone, max_deletes: 20 %}}"),
+        expect![[r#"
+        shop.yaml:16:50: `max_deletes` is for `sweep: true`
+           |
+        16 |   lines: {primary_key: id, deletes: {flag: gone, max_deletes: 20 %}}
+           |                                                  ^^^^^^^^^^^"#]],
+    );
+    check(
+        &with("{primary_key: id, deletes: {path: /x, cursor: {to: query.s}}}"),
+        expect![[r#"
+        shop.yaml:16:48: a cursor has either a `field` of the rows or a `from`
+           |
+        16 |   lines: {primary_key: id, deletes: {path: /x, cursor: {to: query.s}}}
+           |                                                ^^^^^^"#]],
+    );
+    check(
+        &with("{primary_key: id, deletes: {sweep: true, max_deletes: a few}}"),
+        expect![[r#"
+        shop.yaml:16:64: expected a share such as 20 %
+           |
+        16 |   lines: {primary_key: id, deletes: {sweep: true, max_deletes: a few}}
+           |                                                                ^^^^^"#]],
+    );
+    check(
+        &with("{for_each: {request: {path: '/{{ parnt.x }}'}}}"),
+        expect![[r#"
+        shop.yaml:16:11: `parnt` is unknown here; known are secrets, config, parent, cursor
+           |
+        16 |   lines: {for_each: {request: {path: '/{{ parnt.x }}'}}}
+           |           ^^^^^^^^"#]],
+    );
+    check(
+        &with("{cursor: {field: id, to: query.a, until: query.b, start: 1, step: 100}}"),
+        expect![[r#"
+            shop.yaml:16:70: a `step` over whole numbers needs to know where they end: by `end` or by `empty_steps`
+               |
+            16 |   lines: {cursor: {field: id, to: query.a, until: query.b, start: 1, step: 100}}
+               |                                                                      ^^^^"#]],
+    );
+    check(
+        &with("{cursor: {field: id, to: query.a, until: query.b, start: 1, step: 1d}}"),
+        expect![[r#"
+            shop.yaml:16:70: the cursor is a whole number, and so is its step
+               |
+            16 |   lines: {cursor: {field: id, to: query.a, until: query.b, start: 1, step: 1d}}
+               |                                                                      ^^^^
+            shop.yaml:16:70: a `step` over whole numbers needs to know where they end: by `end` or by `empty_steps`
+               |
+            16 |   lines: {cursor: {field: id, to: query.a, until: query.b, start: 1, step: 1d}}
+               |                                                                      ^^^^"#]],
+    );
+}

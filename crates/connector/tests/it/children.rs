@@ -215,3 +215,137 @@ async fn a_skipped_parent_holds_the_one_cursor() {
     assert_eq!(platform.state, before);
     assert!(platform.warnings.contains(&"one_cursor_for_all".to_owned()));
 }
+
+/// Teams of an organisation, and the members of each team.
+fn teams(asked: &Asked) -> Answered {
+    match asked.path.as_str() {
+        "/orgs" => Answered::json(json!({"orgs": [{"name": "a"}, {"name": "b"}]})),
+        "/names" if asked.query["page"] == "1" => Answered::json(json!(["x", "y/z"])),
+        "/names" if asked.query["page"] == "2" => Answered::json(json!(["w"])),
+        "/names" => Answered::json(json!([])),
+        "/orgs/a/teams" => Answered::json(json!([{"id": 1}, {"id": 2}])),
+        "/orgs/b/teams" => Answered::json(json!([{"id": 3}])),
+        path => Answered::json(json!([{"id": 1, "of": path}])),
+    }
+}
+
+#[tokio::test]
+async fn another_request_gives_the_parents_and_lands_nowhere() {
+    let api = Api::serve(teams).await;
+    let text = "name: x\nbase_url: '{url}'\ncall: {pages: 1}\ntables:\n  teams:\n    for_each: {request: {path: /orgs, records: orgs, primary_key: name}}\n    path: '/orgs/{{ parent.name }}/teams'\n    primary_key: id\n    include: {org: parent.name}\n  members:\n    for_each: teams\n    path: '/orgs/{{ parent.parent.name }}/teams/{{ parent.id }}/members'\n    primary_key: [team, id]\n    include: {team: parent.id}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("teams"), [1, 2, 3]);
+    assert_eq!(platform.tables["teams"]["3"]["org"], "b");
+    let of: Vec<&Value> = platform.tables["members"].values().map(|row| &row["of"]).collect();
+    assert_eq!(
+        of,
+        ["/orgs/a/teams/1/members", "/orgs/a/teams/2/members", "/orgs/b/teams/3/members"]
+    );
+    assert_eq!(platform.tables.len(), 2);
+    assert_eq!(platform.state.as_json(), "{}");
+}
+
+#[tokio::test]
+async fn a_request_that_answers_values_gives_each_as_the_parent() {
+    let api = Api::serve(teams).await;
+    let text = "name: x\nbase_url: '{url}'\ntables:\n  items: {for_each: {request: {path: /names, pagination: {page: {to: query.page}}}}, path: '/i/{{ parent }}', primary_key: of}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.expect("a sync");
+    let keys: Vec<&str> = platform.tables["items"].keys().map(String::as_str).collect();
+    assert_eq!(keys, ["\"/i/w\"", "\"/i/x\"", "\"/i/y%2Fz\""]);
+}
+
+/// The parents' cursor does not keep their children from being read: all rows are asked for once more.
+#[tokio::test]
+async fn children_of_all_rows_are_read_in_every_sync() {
+    let answer = |asked: &Asked| match asked.path.as_str() {
+        "/c" => {
+            let since = asked.query.get("since").cloned().unwrap_or_default();
+            let rows = (1..=3).map(
+                |id| json!({"id": id, "mail": format!("m{id}"), "at": format!("2024-01-0{id}")}),
+            );
+            let rows = rows.filter(|row| row["at"].as_str() >= Some(since.as_str()));
+            Answered::json(json!(rows.collect::<Vec<_>>()))
+        }
+        path => Answered::json(json!([{"id": path}])),
+    };
+    let api = Api::serve(answer).await;
+    let text = "name: x\nbase_url: '{url}'\nsecrets: [api_key]\nhash_key: '{{ secrets.api_key }}'\ntables:\n  c: {primary_key: id, hash: mail, cursor: {field: at, to: query.since}}\n  o: {for_each: {all: c}, path: '/o/{{ parent.id }}', primary_key: id, include: {mail: parent.mail}}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.expect("a sync");
+    let before = api.lines().len();
+    platform.sync().await.expect("a sync");
+    let mut asked = api.lines().split_off(before);
+    asked.sort();
+    assert_eq!(asked, ["/c", "/c?since=2024-01-03", "/o/1", "/o/2", "/o/3"]);
+    let mail = platform.tables["o"]["\"/o/1\""]["mail"].as_str().expect("a text");
+    assert_eq!(mail, platform.tables["c"]["1"]["mail"], "hidden as in its own table");
+    assert_eq!(mail.len(), 64, "{mail}");
+}
+
+const BASKETS: &str = "
+name: x
+base_url: '{url}'
+secrets: [api_key]
+hash_key: '{{ secrets.api_key }}'
+tables:
+  orders: {primary_key: id, drop: lines}
+  lines:
+    for_each: orders
+    explode: lines
+    primary_key: [order_id, sku]
+    include: {order_id: parent.id, position: index}
+    hash: buyer
+    filter: row.sku != 'c'
+  tags:
+    for_each: lines
+    explode: tags
+    primary_key: [sku, value]
+    include: {sku: parent.sku}
+    add: {order_id: '{{ parent.parent.id }}'}
+";
+
+#[tokio::test]
+async fn records_inside_records_become_rows_of_their_own() {
+    let answer = |_: &Asked| {
+        Answered::json(json!([
+            {"id": 1, "lines": [{"sku": "a", "buyer": "ann", "tags": ["x", "y"]}, {"sku": "c"}]},
+            {"id": 2, "lines": null},
+            {"id": 3, "lines": {"sku": "b", "buyer": "ann", "tags": "z"}},
+            {"id": 4},
+        ]))
+    };
+    let api = Api::serve(answer).await;
+    let mut platform = Platform::new(BASKETS, &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.tables["orders"]["1"], json!({"id": 1}));
+    let lines = &platform.tables["lines"];
+    assert_eq!(lines.keys().map(String::as_str).collect::<Vec<_>>(), ["1/\"a\"", "3/\"b\""]);
+    assert_eq!(lines["1/\"a\""]["position"], 1);
+    assert_eq!(lines["1/\"a\""]["buyer"], lines["3/\"b\""]["buyer"], "joins work");
+    assert!(!platform.tables["lines"]["1/\"a\""].to_string().contains("ann"));
+    let tags: Vec<String> = platform.tables["tags"].values().map(Value::to_string).collect();
+    assert_eq!(
+        tags,
+        [
+            r#"{"order_id":1,"sku":"a","value":"x"}"#,
+            r#"{"order_id":1,"sku":"a","value":"y"}"#,
+            r#"{"order_id":3,"sku":"b","value":"z"}"#
+        ]
+    );
+    assert_eq!(api.lines(), ["/orders"], "nothing more is asked for");
+}
+
+/// The first table is read for a list: the setup test asks for its first value, not for nothing.
+#[tokio::test]
+async fn f_029_a_setup_test_asks_for_the_first_of_a_list_of_values() {
+    let api = Api::serve(|_: &Asked| Answered::status(403)).await;
+    let text = "name: x\nbase_url: '{url}'\ntables:\n  items: {for_each: [de, fr], path: '/r/{{ parent }}', primary_key: id}\n";
+    let platform = Platform::new(text, &api);
+    let request = protocol::Request { setup_test: true, ..platform.request() };
+    let error = protocol::Function::call(&platform.connector, &request).await;
+    let told = told(&error.expect_err("an error"));
+    assert!(told.starts_with("source_refused: table items: GET"), "{told}");
+    assert_eq!(api.lines(), ["/r/de"]);
+}

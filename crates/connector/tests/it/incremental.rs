@@ -263,3 +263,245 @@ async fn an_order_that_is_not_kept_is_an_error_and_not_an_early_end() {
     let error = platform.sync().await.expect_err("an error");
     assert_eq!(error.code(), "not_descending");
 }
+
+/// Rows of a table that is asked for by ranges of ids: both bounds included, up to 900; ids 301 to 600
+/// are missing.
+fn by_range(asked: &Asked) -> Answered {
+    let bound = |name: &str| asked.query[name].parse::<u64>().expect("a number");
+    let rows = (bound("from")..=bound("to").min(900)).filter(|id| !(301..=600).contains(id));
+    let rows: Vec<Value> = rows.map(|id| json!({"id": id})).collect();
+    Answered::json(json!({"rows": rows, "max": 900}))
+}
+
+fn ranges(cursor: &str) -> String {
+    format!(
+        "name: test\nbase_url: '{{url}}'\ntables:\n  items: {{primary_key: id, records: rows, cursor: {{field: id, to: query.from, until: query.to, start: 1, {cursor}}}}}\n"
+    )
+}
+
+/// Two syncs: the requests, then the state.
+async fn check_ranges(cursor: &str, expected: Expect) {
+    let api = Api::serve(by_range).await;
+    let text = ranges(cursor);
+    let mut platform = Platform::new(&format!("{text}call: {{pages: 2}}\n"), &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), (1..=300).chain(601..=900).collect::<Vec<_>>());
+    platform.sync().await.expect("a sync");
+    let lines = api.lines().join("\n");
+    expected.assert_eq(&format!("{lines}\n{}", platform.state.as_json()));
+}
+
+#[tokio::test]
+async fn ranges_of_ids_are_read_up_to_the_highest() {
+    check_ranges(
+        "step: 400, end: body.max",
+        expect![[r#"
+            /items?from=1&to=401
+            /items?from=401&to=801
+            /items?from=801&to=1201
+            /items?from=900&to=1300
+            {"tables":{"items":{"cursor":"900"}}}"#]],
+    )
+    .await;
+    check_ranges(
+        "step: 400, end: 1000",
+        expect![[r#"
+            /items?from=1&to=401
+            /items?from=401&to=801
+            /items?from=801&to=1201
+            /items?from=900&to=1300
+            {"tables":{"items":{"cursor":"900"}}}"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn ranges_of_ids_without_an_end_are_read_until_the_gap_is_too_large() {
+    check_ranges(
+        "step: 200, empty_steps: 2",
+        expect![[r#"
+            /items?from=1&to=201
+            /items?from=201&to=401
+            /items?from=401&to=601
+            /items?from=601&to=801
+            /items?from=801&to=1001
+            /items?from=1001&to=1201
+            /items?from=1201&to=1401
+            /items?from=900&to=1100
+            /items?from=1100&to=1300
+            /items?from=1300&to=1500
+            {"tables":{"items":{"cursor":"900"}}}"#]],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_highest_id_that_no_answer_tells_is_an_error() {
+    let api = Api::serve(by_range).await;
+    let mut platform = Platform::new(&ranges("step: 400, end: body.maximum"), &api);
+    let error = platform.sync().await.expect_err("an error");
+    assert_eq!(error.code(), "more_not_found");
+    let empty = Api::serve(|_| Answered::json(json!({"rows": [], "max": null}))).await;
+    let mut platform = Platform::new(&ranges("step: 400, end: body.max"), &empty);
+    platform.sync().await.expect("a sync");
+    assert_eq!(empty.lines().len(), 1, "a table without rows has no highest id");
+}
+
+#[tokio::test]
+async fn bounds_may_stand_in_the_first_request_only() {
+    let answer = |asked: &Asked| match asked.query.get("cursor").map(String::as_str) {
+        None => Answered::json(json!({"data": rows(2), "next": "b"})),
+        Some(_) => Answered::json(json!({"data": [{"id": 3, "updated_at": "2024-01-02"}]})),
+    };
+    let api = Api::serve(answer).await;
+    let text = "name: test\nbase_url: '{url}'\npagination: {cursor: {from: body.next, to: query.cursor}}\ntables:\n  items: {primary_key: id, cursor: {field: updated_at, to: query.since, start: 2024-01-01, first_page_only: true}}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(api.lines(), ["/items?since=2024-01-01", "/items?cursor=b"]);
+}
+
+/// A platform whose connector reads a range of the past from the state that syncs have reached.
+fn reading(range: (&str, Option<&str>), text: &str, api: &Api, synced: &Platform) -> Platform {
+    let mut platform = Platform::new(text, api);
+    let manifest = connector::manifest::Manifest::parse(&text.replace("{url}", &api.url));
+    let manifest = manifest.expect("a manifest").between(range.0, range.1).expect("a range");
+    let clock = Arc::new(|| "2024-06-01T00:00:00Z".to_owned());
+    platform.connector = connector::Connector::new(manifest, clock).expect("a connector");
+    platform.state = synced.state.clone();
+    platform
+}
+
+#[tokio::test]
+async fn a_range_lands_and_the_cursor_stays_where_it_was() {
+    let table = Table::default();
+    for id in 1..=9 {
+        table.put(id, &format!("2024-01-0{id}"));
+    }
+    let api = table.serve().await;
+    let text = manifest("{field: updated_at, to: query.since}");
+    let mut synced = Platform::new(&text, &api);
+    synced.sync().await.expect("a sync");
+    let by_page = format!("{text}call: {{pages: 1}}\n");
+    let mut ranged = reading(("2024-01-03", Some("2024-01-06")), &by_page, &api, &synced);
+    ranged.begin_sync(1).await;
+    // Cut short, and gone on with by the same range.
+    assert!(ranged.state.as_json().contains(r#""range":{"from":"2024-01-03""#));
+    let cut = ranged.state.clone();
+    ranged.sync().await.expect("a sync");
+    assert_eq!(ranged.ids("items"), [3, 4, 5, 6]);
+    assert_eq!(ranged.state, synced.state, "nothing of it stays in the state");
+    // A sync without a range gives up what was not read to its end, and says so.
+    synced.state = cut;
+    synced.sync().await.expect("a sync");
+    assert_eq!(synced.warnings, ["range_unfinished"]);
+    assert_eq!(synced.state, ranged.state);
+    // While a sync waits to be ended, no range is read.
+    let mut cut = Platform::new(&by_page, &api);
+    cut.begin_sync(1).await;
+    let mut early = reading(("2024-01-03", None), &text, &api, &cut);
+    let error = early.sync().await.expect_err("an error");
+    assert_eq!(error.code(), "sync_under_way");
+}
+
+#[test]
+fn a_range_needs_cursors_keys_and_values() {
+    let between = |tables: &str, from: &str| {
+        let text = format!("name: x\nbase_url: 'http://a'\ntables:\n{tables}");
+        let manifest = connector::manifest::Manifest::parse(&text).expect("a manifest");
+        let ranged = manifest.between(from, None);
+        ranged.map(|ranged| ranged.tables.into_keys().collect::<Vec<_>>().join(" "))
+    };
+    let check = |tables: &str, from: &str, expected: Expect| {
+        expected.assert_eq(&between(tables, from).unwrap_or_else(|error| error));
+    };
+    let family = "  a: {primary_key: id, deletes: sweep}\n  b: {for_each: a, path: '/{{ parent.id }}', primary_key: id, cursor: {field: at, to: query.s}}\n  c: {for_each: b, path: '/{{ parent.id }}', primary_key: id}\n  d: {primary_key: id}\n  e: {for_each: a, path: '/{{ parent.id }}/e', primary_key: id}\n";
+    check(family, "2024-01-01", expect!["a b c"]);
+    check(
+        family,
+        "soon",
+        expect!["table b: its cursor cannot go from or up to that: the value is no timestamp"],
+    );
+    check(
+        "  d: {primary_key: id}\n",
+        "1",
+        expect!["no table has a `cursor` with a `field` whose values have an order"],
+    );
+    check(
+        "  d: {cursor: {field: at, to: query.s}}\n",
+        "2024-01-01",
+        expect!["the table d has no `primary_key`: rows that are read again would be there twice"],
+    );
+}
+
+/// Deletes that an address of their own lists are asked for before the rows, so that what came back stays.
+#[tokio::test]
+async fn dec_25_a_feed_of_deletes_has_its_own_cursor_and_comes_before_the_rows() {
+    let gone = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&gone);
+    let api = Api::serve(move |asked: &Asked| match asked.path.as_str() {
+        "/items" => Answered::json(json!([{"id": 1, "mail": "a"}, {"id": 2, "mail": "b"}])),
+        _ => {
+            let since = asked.query.get("since").cloned().unwrap_or_default();
+            let gone = told.lock().expect("not poisoned");
+            let gone = gone.iter().filter(|(_, at): &&(&str, &str)| **at >= *since);
+            let gone: Vec<Value> =
+                gone.map(|(mail, at)| json!({"address": mail, "at": at})).collect();
+            Answered::json(json!({"gone": gone}))
+        }
+    })
+    .await;
+    let text = "name: x\nbase_url: '{url}'\nsecrets: [api_key]\nhash_key: '{{ secrets.api_key }}'\ntables:\n  items:\n    primary_key: mail\n    hash: mail\n    deletes: {path: /gone, records: gone, rename: {address: mail}, cursor: {field: at, to: query.since}}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.tables["items"].len(), 2);
+    *gone.lock().expect("not poisoned") = vec![("c", "2024-01-01"), ("b", "2024-01-02")];
+    platform.connector = Platform::new(text, &api).connector;
+    let mut old = Platform::new(text, &api);
+    old.tables = platform.tables.clone();
+    platform.sync().await.expect("a sync");
+    // `b` was deleted and is there again: the rows come after the deletes, in an answer of their own.
+    assert_eq!(platform.tables["items"].len(), 2);
+    assert_eq!(platform.state.as_json(), r#"{"tables":{"items@deletes":{"cursor":"2024-01-02"}}}"#);
+    platform.sync().await.expect("a sync");
+    assert_eq!(
+        api.lines().iter().filter(|line| line.contains("since")).collect::<Vec<_>>(),
+        ["/gone?since=2024-01-02"]
+    );
+    // What is gone is named as it stands in the table: by its hash.
+    let response = protocol::Function::call(&old.connector, &old.request()).await;
+    let response = response.expect("an answer");
+    let sent = String::from_utf8(response.to_json()).expect("UTF-8");
+    assert!(response.has_more && response.insert.is_empty(), "{sent}");
+    let shown = platform.tables["items"].keys().filter(|key| sent.contains(key.as_str())).count();
+    assert_eq!(shown, 1, "{sent}");
+    assert!(!sent.contains("address"), "{sent}");
+}
+
+#[tokio::test]
+async fn a_list_of_keys_that_are_gone_is_a_feed_too() {
+    let api = Api::serve(|asked: &Asked| match asked.path.as_str() {
+        "/items" => Answered::json(json!([{"id": 1}, {"id": 2}])),
+        _ => Answered::json(json!({"ids": [7, 8]})),
+    })
+    .await;
+    let text = "name: x\nbase_url: '{url}'\ntables:\n  items: {primary_key: id, deletes: {path: /gone, records: ids}}\n";
+    let platform = Platform::new(text, &api);
+    let response = protocol::Function::call(&platform.connector, &platform.request()).await;
+    let response = response.expect("an answer");
+    assert_eq!(response.delete[0].1.as_json(), br#"[{"id":7},{"id":8}]"#);
+    assert_eq!(response.delete[0].0.0, "items");
+}
+
+#[tokio::test]
+async fn a_sweep_carries_how_much_it_may_mark() {
+    let api = Api::serve(|_: &Asked| Answered::json(json!([{"id": 1}]))).await;
+    let text = "name: x\nbase_url: '{url}'\ntables:\n  items: {primary_key: id, deletes: {sweep: true, max_deletes: 20 %}}\n";
+    let platform = Platform::new(text, &api);
+    let response = protocol::Function::call(&platform.connector, &platform.request()).await;
+    let response = response.expect("an answer");
+    let percent: Vec<u8> = response.max_deletes.iter().map(|most| most.percent).collect();
+    assert_eq!(percent, [20]);
+    let sent = response.to_json();
+    let read = protocol::Response::from_json(sent.into(), &platform.request()).expect("an answer");
+    assert_eq!(read.max_deletes, response.max_deletes);
+}

@@ -265,3 +265,53 @@ async fn a_full_page_that_says_nothing_of_another_is_told() {
     let misspelt = "{cursor: {from: last_row.idd, to: query.after}}";
     check_fails(misspelt, |_| Answered::json(json!(rows(3))), expect!["more_not_found: table items: more rows may follow, and the page has no last_row.idd to get them"]).await;
 }
+
+/// Rows by page of three; `change` is made when the second page is asked for the first time.
+async fn shifting(
+    pagination: &str,
+    key: &str,
+    change: impl Fn(&mut Vec<Value>) + Send + Sync + 'static,
+) -> (Platform, Vec<Value>) {
+    let table = std::sync::Arc::new(std::sync::Mutex::new((rows(9), false)));
+    let served = std::sync::Arc::clone(&table);
+    let api = Api::serve(move |asked| {
+        let mut table = served.lock().expect("not poisoned");
+        if asked.query["page"] == "2" && !std::mem::replace(&mut table.1, true) {
+            change(&mut table.0);
+        }
+        Answered::json(json!({"total": table.0.len(), "items": numbered(&table.0, asked, 1, 3)}))
+    })
+    .await;
+    let text = manifest(pagination).replace("primary_key: id", key);
+    let mut platform = Platform::new(&text, &api);
+    platform.sync().await.expect("a sync");
+    let rows = table.lock().expect("not poisoned").0.clone();
+    (platform, rows)
+}
+
+/// A row that goes while pages are read by number moves another one to a page that was read already.
+#[tokio::test]
+async fn a_table_that_loses_rows_while_it_is_read_is_read_again() {
+    let total = "{page: {to: query.page}, total: body.total}";
+    let (platform, rows) = shifting(total, "primary_key: id", |rows| {
+        rows.remove(0);
+    })
+    .await;
+    assert_eq!(platform.warnings, ["table_shifted"]);
+    let missing: Vec<&Value> = rows
+        .iter()
+        .filter(|row| !platform.ids("items").contains(&row["id"].as_u64().expect("an id")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[tokio::test]
+async fn rows_that_come_in_front_are_noticed_and_nothing_is_doubled_by_key() {
+    let plain = "{page: {to: query.page}}";
+    let (platform, _) = shifting(plain, "primary_key: id", |rows| {
+        rows.insert(0, json!({"id": 100}));
+    })
+    .await;
+    assert_eq!(platform.warnings, ["table_shifted"]);
+    assert_eq!(platform.ids("items"), (1..=9).collect::<Vec<_>>());
+}

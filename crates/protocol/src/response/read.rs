@@ -67,6 +67,7 @@ pub(super) fn read_object(value: &Bytes, request: &Request) -> Result<Response, 
         warnings,
         body_bytes: 0,
         readings: members.readings,
+        max_deletes: members.max_deletes,
     };
     if let Some(text) = members.soft_delete {
         response.soft_delete = read_soft_delete(&text, &response)?;
