@@ -34,7 +34,7 @@ async fn sync_one(
     log: &Arc<Log>,
     stop: &Stop,
 ) -> Exit {
-    let run = super::begin(&connection);
+    let mut run = super::begin(&connection);
     let out = ConnectionLog::new(log, &connection, &run.sync_id);
     out.warn_all(&connection.warnings);
     let mut sync_log = SyncLog::new(&out);
@@ -46,7 +46,7 @@ async fn sync_one(
                 summary = Some(finished.clone());
             }
         };
-        pull(&connection, &run, arguments.force, &out, stop, on_event).await
+        pull(&connection, &mut run, arguments.force, &out, stop, on_event).await
     };
     let failure = ended.err().map(|failure| failure.of(&connection.name));
     if let Some(failure) = &failure {
@@ -70,7 +70,7 @@ async fn sync_one(
 /// Opens both ends and lets the engine go from one to the other.
 async fn pull(
     connection: &Connection,
-    run: &engine::Run,
+    run: &mut engine::Run,
     force: bool,
     out: &Arc<ConnectionLog>,
     stop: &Stop,
@@ -83,6 +83,7 @@ async fn pull(
         None => None,
     };
     let function = OpenFunction::open(connection, out.for_transport(), stop.receiver())?;
+    store::find_salt(connection, run).await?;
     let mut destination = store::open(connection).await?;
     let ended = engine::sync(run, &function, &mut destination, on_event).await;
     function.close().await;
