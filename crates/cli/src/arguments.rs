@@ -61,6 +61,9 @@ pub(crate) enum Command {
     Preview(PreviewArguments),
     /// Ask a function whether it is well (its setup test); nothing is written
     Test(TestArguments),
+    /// Show what has been decided about tables and columns, and let in what was held back
+    #[command(subcommand)]
+    Schema(SchemaCommand),
     /// Show or change what a function is told with the next call
     #[command(subcommand)]
     State(StateCommand),
@@ -257,6 +260,43 @@ pub(crate) struct StateResetArguments {
     /// Do not mark the rows that the next complete sync does not see
     #[arg(long)]
     pub(crate) keep_missing: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SchemaCommand {
+    /// List tables and columns: those that have landed, and those that are held back
+    Show(SchemaShowArguments),
+    /// List only what is held back, and what its first value was like
+    Diff(SchemaShowArguments),
+    /// Let in what is held back, from the next sync on
+    Approve(SchemaApproveArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaShowArguments {
+    #[command(flatten)]
+    pub(crate) stored: StoredConnection,
+    /// Print one JSON object for each connection
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaApproveArguments {
+    #[command(flatten)]
+    pub(crate) stored: StoredConnection,
+    /// A table that is held back, by the name that the function gives it; with --column, the column's table
+    #[arg(long, value_name = "TABLE", required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) table: Option<String>,
+    /// A column that is held back, by the name that the function gives it
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    pub(crate) column: Option<String>,
+    /// Everything that is held back
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Begin again with the next sync, which fetches what went by
+    #[arg(long)]
+    pub(crate) resync: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod init;
 mod manifest;
 mod preview;
 mod read;
+mod schema;
 mod state;
 mod sync;
 mod tables;
@@ -35,6 +36,7 @@ pub(crate) fn run(arguments: &Arguments, log: &Arc<Log>) -> Result<Exit, Failure
         Command::Sync(arguments) => sync::run(global, arguments, log),
         Command::Preview(arguments) => preview::run(global, arguments, log),
         Command::Test(arguments) => test::run(global, arguments, log),
+        Command::Schema(command) => schema::run(global, command),
         Command::State(command) => state::run(global, command, log),
         Command::Tables(arguments) => tables::run(global, arguments),
         Command::Config(command) => config::run(global, command, log),

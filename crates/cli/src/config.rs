@@ -1,6 +1,7 @@
 //! `hasmore.yaml`: the types of the file. What it means for one connection is in `connection.rs`.
 
 mod check;
+mod shape;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 
 pub(crate) use check::is_namespace;
 pub(crate) use connector::yaml::{Problem, Size, Span, nearest};
+pub(crate) use shape::{SchemaChanges, TableConfig};
 
 /// The name looked for in the current folder.
 pub(crate) const FILE_NAME: &str = "hasmore.yaml";
@@ -95,6 +97,10 @@ pub(crate) struct ConnectionConfig {
     /// The schema that holds the tables: a-z, 0-9 and _, not beginning with a digit. By default the
     /// connection's name, made to fit. Fixed once the first sync has landed.
     pub(crate) namespace: Option<String>,
+    /// What becomes of tables and columns that are new. Default: allow_all.
+    pub(crate) schema_changes: Option<SchemaChanges>,
+    /// What is decided about tables, by the names that the function gives them. To list one is to let it in.
+    pub(crate) tables: BTreeMap<String, TableConfig>,
     /// How rows are typed, named and kept.
     pub(crate) options: OptionsConfig,
     /// The maximums of a sync.

@@ -174,7 +174,11 @@ impl Connection {
             secrets,
             concealed: resolver.concealed,
             custom_payload: config.custom_payload.clone(),
-            options: engine::Options { nul_characters, ..options(&config.options) },
+            options: engine::Options {
+                nul_characters,
+                policy: config.policy(),
+                ..options(&config.options)
+            },
             limits: engine_limits(limits),
             response_bytes_max: limits.response_bytes.map(|size| size.0),
             call_timeout: limits.call_timeout.map(|span| span.0),
@@ -365,6 +369,7 @@ fn options(config: &OptionsConfig) -> engine::Options {
         },
         lenient_numbers: config.lenient_numbers,
         nul_characters: engine::NulCharacters::default(),
+        policy: std::sync::Arc::default(),
     }
 }
 

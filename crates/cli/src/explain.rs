@@ -3,10 +3,11 @@
 
 mod codes;
 mod connector_codes;
+mod shape_codes;
 
 /// Every code.
 pub(crate) fn all() -> impl Iterator<Item = &'static Explanation> {
-    codes::ALL.iter().chain(connector_codes::ALL)
+    codes::ALL.iter().chain(connector_codes::ALL).chain(shape_codes::ALL)
 }
 
 /// What a code says about who has to act; the exit code follows from it.

@@ -40,6 +40,8 @@ impl GivenConnection {
             custom_payload: pairs("--payload", "=", &self.payload)?,
             destination: self.to.clone().map(|to| DestinationConfig { to }),
             namespace: self.namespace.clone(),
+            schema_changes: None,
+            tables: BTreeMap::new(),
             options: OptionsConfig {
                 delete_mode: self.delete_mode,
                 string_inference: self.string_inference,

@@ -34,6 +34,7 @@ pub(crate) fn text(
     lines.push(format!("  {why}"));
     lines.extend(counts(summary).into_iter().map(|line| format!("  {line}")));
     lines.extend(readings(summary, paint).into_iter().map(|line| format!("  {line}")));
+    lines.extend(held_back(summary).into_iter().map(|line| paint.yellow(&format!("  {line}"))));
     lines.extend(changes(summary).into_iter().map(|line| format!("  schema: {line}")));
     if !summary.warnings.is_empty() {
         let count = words::count(summary.warnings.len() as u64, "warning");
@@ -86,6 +87,9 @@ pub(crate) fn json(
         "readings": summary.readings.iter().map(|(table, readings)| (table.clone(), json!({
             "count": readings.count, "pages": readings.pages, "rows": readings.rows,
             "whole": readings.partial == 0, "reason": readings.reason,
+        }))).collect::<serde_json::Map<_, _>>(),
+        "held_back": summary.held_back.iter().map(|(table, held)| (table.clone(), json!({
+            "rows": held.rows, "values": held.values, "nulled": held.nulled,
         }))).collect::<serde_json::Map<_, _>>(),
         "changes": summary.changes.iter().map(change_json).collect::<Vec<_>>(),
         "warnings": warnings.collect::<Vec<_>>(),
@@ -155,6 +159,22 @@ fn counts(summary: &Summary) -> Vec<String> {
     }
     let lines = grid.lines(grid::terminal_width().saturating_sub(2));
     lines.titles.into_iter().chain(lines.rows).collect()
+}
+
+/// What the policy left out or altered, one line for each table.
+fn held_back(summary: &Summary) -> Vec<String> {
+    let line = |(table, held): (&String, &engine::HeldCounts)| {
+        let kinds = [
+            (held.rows, "row", "held back"),
+            (held.values, "value", "held back"),
+            (held.nulled, "value", "became NULL under a lock"),
+        ];
+        let kinds = kinds.into_iter().filter(|(count, ..)| *count > 0);
+        let kinds =
+            kinds.map(|(count, what, done)| format!("{} {done}", words::count(count, what)));
+        format!("{table}: {}", kinds.collect::<Vec<_>>().join(", "))
+    };
+    summary.held_back.iter().map(line).collect()
 }
 
 /// What changed in the schema: a new table in one line, whatever it went through since; another

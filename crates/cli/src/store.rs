@@ -1,10 +1,13 @@
 //! What has landed, opened for a sync, or looked into.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use destination_duckdb::{DuckDb, DuckDbOptions};
 use destination_postgres::Postgres;
-use engine::{Batch, Destination, DestinationError, HistoryEntry, Landed, Position};
+use engine::{
+    Batch, Destination, DestinationError, HistoryEntry, Landed, Policy, Position, Run, Salt,
+};
 
 use crate::arguments::{GlobalArguments, StoredConnection};
 use crate::config::Config;
@@ -98,6 +101,29 @@ pub(crate) async fn position_if_any(connection: &Connection) -> Result<Position,
         namespace: connection.namespace.clone(),
     };
     Ok(look(&stored).await?.position().await?)
+}
+
+/// Values are hashed with one salt in all of a destination, so that equal values give equal digests in
+/// every table of it (Dec-65): the salt of a connection that has one already, or a new one.
+pub(crate) async fn find_salt(connection: &Connection, run: &mut Run) -> Result<(), Failure> {
+    if !run.options.policy.hashes() {
+        return Ok(());
+    }
+    let location = connection.destination()?;
+    let mut salt = None;
+    if location.file().is_none_or(Path::exists) {
+        for stored in connections(location).await? {
+            let position = look(&stored).await?.position().await?;
+            salt = salt.or(position.salt().cloned());
+        }
+    }
+    let salt = salt.unwrap_or_else(|| {
+        let words = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
+        Salt(words.map(|word| word.simple().to_string()).concat())
+    });
+    let policy = Policy { salt, ..(*run.options.policy).clone() };
+    run.options.policy = Arc::new(policy);
+    Ok(())
 }
 
 /// To look at what has landed.

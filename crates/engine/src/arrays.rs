@@ -8,13 +8,18 @@ use arrow_array::{
     ArrayRef, Date32Array, Decimal128Array, Float64Array, Int64Array, TimestampMicrosecondArray,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, Mac as _};
 use protocol::json;
+use sha2::Sha256;
 
 use crate::columns::{Cell, CellValue};
 use crate::number;
+use crate::policy::Salt;
 use crate::run::NulCharacters;
 use crate::temporal::Temporal;
-use crate::value::ColumnType;
+use crate::value::{ColumnType, fits_decimal};
 
 /// What was not taken as it came: the first row of each kind, from 0.
 #[derive(Clone, Copy, Debug, Default)]
@@ -240,4 +245,136 @@ pub(crate) fn nested_text(nested: &str) -> Cow<'_, str> {
     }
     out.push_str(&nested[copied..]);
     Cow::Owned(out)
+}
+
+/// Digests of the values' texts: equal values give equal digests, and null stays null (F-197, Dec-65).
+pub(crate) fn hashed(cells: &[Cell], text: &str, column_type: ColumnType, salt: &Salt) -> ArrayRef {
+    let salted = Hmac::<Sha256>::new_from_slice(salt.0.as_bytes()).expect("a key has any length");
+    strings(cells, text, |cell| {
+        let mut digest = salted.clone();
+        digest.update(string_text(cell, text).as_bytes());
+        let digest = BASE64_STANDARD.encode(digest.finalize().into_bytes());
+        Cow::Owned(match column_type {
+            ColumnType::Json => json_string(&digest),
+            _ => digest,
+        })
+    })
+}
+
+/// Builds the array of a column whose type the user chose; answers how many values became NULL because
+/// they cannot be of that type (F-184). The matrix is the published one: booleans and numbers take one
+/// another and texts, dates and times take one another and texts, texts and JSON take everything.
+pub(crate) fn locked(cells: &[Cell], text: &str, column_type: ColumnType) -> (ArrayRef, u64) {
+    let array: ArrayRef = match column_type {
+        ColumnType::Boolean => Arc::new(
+            cells.iter().map(|cell| as_boolean(*cell, text)).collect::<arrow_array::BooleanArray>(),
+        ),
+        ColumnType::Long => {
+            Arc::new(cells.iter().map(|cell| as_long(*cell, text)).collect::<Int64Array>())
+        }
+        ColumnType::Double => {
+            Arc::new(cells.iter().map(|cell| as_double(*cell, text)).collect::<Float64Array>())
+        }
+        ColumnType::Decimal { scale } => Arc::new(
+            cells
+                .iter()
+                .map(|cell| as_decimal(*cell, text, scale))
+                .collect::<Decimal128Array>()
+                .with_data_type(column_type.arrow()),
+        ),
+        ColumnType::LocalDate => Arc::new(
+            cells
+                .iter()
+                .map(|cell| {
+                    let days = as_micros(*cell, text)?.div_euclid(DAY_MICROS);
+                    Some(i32::try_from(days).expect("a date in range has few days"))
+                })
+                .collect::<Date32Array>(),
+        ),
+        ColumnType::LocalDateTime | ColumnType::Instant => Arc::new(
+            cells
+                .iter()
+                .map(|cell| as_micros(*cell, text))
+                .collect::<TimestampMicrosecondArray>()
+                .with_data_type(column_type.arrow()),
+        ),
+        ColumnType::String | ColumnType::Json => of_type(cells, text, column_type),
+    };
+    let values = cells.iter().filter(|cell| has_value(**cell)).count();
+    (Arc::clone(&array), (values - (array.len() - array.null_count())) as u64)
+}
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+fn as_boolean(cell: Cell, text: &str) -> Option<bool> {
+    if let CellValue::Boolean(value) = cell.value {
+        return Some(value);
+    }
+    if cell.is_string(text) {
+        match cell.unescaped(text).trim() {
+            "true" | "t" => return Some(true),
+            "false" | "f" => return Some(false),
+            _ => {}
+        }
+    }
+    match as_long(cell, text)? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+fn as_long(cell: Cell, text: &str) -> Option<i64> {
+    i64::try_from(as_decimal(cell, text, 0)?).ok()
+}
+
+fn as_double(cell: Cell, text: &str) -> Option<f64> {
+    Some(number::double(&as_number(cell, text)?)).filter(|double| double.is_finite())
+}
+
+fn as_decimal(cell: Cell, text: &str, scale: u8) -> Option<i128> {
+    let literal = as_number(cell, text)?;
+    let shape = number::read(&literal).0;
+    let fits =
+        shape.scale <= u16::from(scale) && fits_decimal(shape.integer_digits, u16::from(scale));
+    fits.then(|| number::decimal(&literal, scale))
+}
+
+/// The value as the literal of a number.
+pub(crate) fn as_number(cell: Cell, text: &str) -> Option<Cow<'_, str>> {
+    if let CellValue::Boolean(value) = cell.value {
+        return Some(Cow::Borrowed(if value { "1" } else { "0" }));
+    }
+    if !cell.is_string(text) {
+        let is_number = matches!(cell.value, CellValue::Long(_) | CellValue::Number);
+        return is_number.then(|| Cow::Borrowed(cell.text(text)));
+    }
+    let value = cell.unescaped(text);
+    let unsigned = value.trim().trim_start_matches('+');
+    let (sign, digits) = match unsigned.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", unsigned),
+    };
+    let bare = digits.trim_start_matches('0');
+    let zero = if bare.starts_with(|first: char| first.is_ascii_digit()) { "" } else { "0" };
+    let literal = format!("{sign}{zero}{bare}");
+    let is_number = digits.starts_with(|first: char| first.is_ascii_digit())
+        && json::validate(literal.as_bytes()).is_ok();
+    is_number.then_some(Cow::Owned(literal))
+}
+
+/// The value as microseconds since 1970: a date is its midnight, a moment is in UTC.
+fn as_micros(cell: Cell, text: &str) -> Option<i64> {
+    let read = match cell.value {
+        CellValue::Temporal(temporal) => temporal,
+        _ if cell.is_string(text) => crate::temporal::read(cell.unescaped(text).trim().as_bytes())?,
+        _ => return None,
+    };
+    match read {
+        Temporal::Date(days) => Some(i64::from(days) * DAY_MICROS),
+        Temporal::DateTime(micros) | Temporal::Instant(micros) => Some(micros),
+        Temporal::DateOutOfRange | Temporal::DateTimeOutOfRange | Temporal::InstantOutOfRange => {
+            None
+        }
+    }
 }

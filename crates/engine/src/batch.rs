@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use protocol::Warning;
 
 use crate::Position;
+use crate::policy::HeldCounts;
 use crate::schema::SchemaChange;
 use crate::table_batch::TableBatch;
 use crate::time::Timestamp;
@@ -24,6 +25,8 @@ pub struct Batch {
     pub(crate) synced_at: Timestamp,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) pages: u64,
+    /// What the policy left out or altered, by the names that the function gives to tables.
+    pub(crate) held_back: BTreeMap<String, HeldCounts>,
     /// Bytes of rows as they came.
     pub(crate) wire_bytes: u64,
 }
@@ -72,6 +75,11 @@ impl Batch {
 
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// What the policy left out or altered, by the names that the function gives to tables.
+    pub fn held_back(&self) -> &BTreeMap<String, HeldCounts> {
+        &self.held_back
     }
 
     /// Pages joined into it.

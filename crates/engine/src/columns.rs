@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use protocol::json;
 
 use crate::number;
+use crate::policy::Treatment;
 use crate::run::StringInference;
 use crate::shape::{Feature, Shape};
 use crate::temporal::{self, Temporal};
@@ -31,6 +32,8 @@ pub(crate) struct PageColumn {
     pub(crate) sightings: Vec<Sighting>,
     /// Whether a row named the column twice; the last value counts (Dec-15).
     pub(crate) repeated: bool,
+    /// What the user's policy makes of the values.
+    pub(crate) treatment: Treatment,
     strings: StringInference,
 }
 
@@ -136,6 +139,7 @@ impl Scanner<'_, '_> {
             shape: Shape::default(),
             sightings: Vec::new(),
             repeated: false,
+            treatment: Treatment::Plain,
             strings: (self.reading.strings)(source),
         });
         index

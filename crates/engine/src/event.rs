@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use protocol::{SyncId, Warning};
 
+use crate::policy::HeldCounts;
 use crate::schema::SchemaChange;
 use crate::{Batch, Counts, Landed, Options, Position};
 
@@ -40,6 +41,8 @@ pub struct Summary {
     pub warnings: Vec<Warning>,
     /// The tables that the function said it has read to their end, by the names that it gives them.
     pub readings: BTreeMap<String, Readings>,
+    /// What the policy left out or altered, by the names that the function gives to tables.
+    pub held_back: BTreeMap<String, HeldCounts>,
     pub took: Duration,
 }
 

@@ -7,6 +7,7 @@ use protocol::{SyncId, Warning};
 
 use crate::columns::{PageColumn, PageColumns};
 use crate::naming;
+use crate::policy::Treatment;
 use crate::run::Naming;
 use crate::schema::{Column, Evidence, Table};
 use crate::shape::Shape;
@@ -37,9 +38,16 @@ impl Evolution<'_> {
                     "is named twice in a row; the last value counts",
                 );
             }
+            if seen.treatment == Treatment::HoldBack {
+                continue;
+            }
             if let Some(index) = find(table, place, |column| column.source == seen.source) {
                 places[index] = Some(place);
                 self.grow_to_cover(table, index, seen);
+                let hashed = seen.treatment == Treatment::Hash;
+                if table.columns[index].hashed != hashed && seen.shape.column_type().is_some() {
+                    Arc::make_mut(table).columns[index].hashed = hashed;
+                }
             } else if let Some(name) =
                 self.new_name(seen, taken.get_or_insert_with(|| names_of(table)))
             {
@@ -103,7 +111,9 @@ impl Evolution<'_> {
 
     fn new_column(&self, name: String, seen: &PageColumn) -> Column {
         let source = seen.source.clone();
-        let mut column = Column { name, source, shape: Shape::default(), evidence: Vec::new() };
+        let hashed = seen.treatment == Treatment::Hash;
+        let mut column =
+            Column { name, source, shape: Shape::default(), evidence: Vec::new(), hashed };
         self.grow(&mut column, seen);
         column
     }

@@ -10,12 +10,14 @@ mod destination;
 mod event;
 mod evolution;
 mod guard;
+mod held_back;
 mod history;
 mod landing;
 mod last_word;
 mod naming;
 mod number;
 mod plan;
+mod policy;
 mod position;
 mod progress;
 mod row_hash;
@@ -34,8 +36,10 @@ mod widen;
 pub use batch::{Batch, Sweep};
 pub use destination::{Counts, Destination, DestinationError, Landed};
 pub use event::{Outcome, Readings, Summary, SyncEvent};
+pub use held_back::{Approved, HeldBack, HeldColumn, HeldTable};
 pub use history::{HISTORY_COMMITS_MAX, HistoryEntry, StoredConnection};
-pub use plan::PlanError;
+pub use plan::{Approval, PlanError};
+pub use policy::{ColumnPolicy, HeldCounts, Policy, Salt, SchemaChanges, TablePolicy};
 pub use position::{Chain, Position, StoredPositionError};
 pub use run::{
     DeleteMode, Keyless, Limits, Naming, NulCharacters, Options, Run, SoftDeleteTiming,

@@ -1,6 +1,7 @@
 //! A response becomes a batch: names, keys, types and columns, against what the destination holds.
 
 mod error;
+mod hold_back;
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -8,15 +9,17 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, TimestampMicrosecondArray, new_null_array};
 pub use error::PlanError;
+pub use hold_back::Approval;
 use protocol::{Records, Response, State, TableName, Warning};
 
 use crate::arrays;
 use crate::columns::{self, CellValue, PageColumns, Reading};
 use crate::evolution::Evolution;
 use crate::naming;
+use crate::policy::{self, HeldCounts, Treatment};
 use crate::position::Chain;
 use crate::row_hash;
-use crate::run::{DeleteMode, Keyless, Run, SoftDeleteTiming, StringInference};
+use crate::run::{DeleteMode, Keyless, Naming, Run, SoftDeleteTiming, StringInference};
 use crate::schema::{Column, PrimaryKey, Schema, Table};
 use crate::table_batch::TableBatch;
 use crate::time::Timestamp;
@@ -42,8 +45,8 @@ impl Batch {
             planner.wire_bytes += records.as_json().len() as u64;
             planner.insert(source, records)?;
         }
-        let named: BTreeSet<String> =
-            response.soft_delete.iter().map(|source| planner.table_name(source)).collect();
+        let named = response.soft_delete.iter().filter(|source| !planner.is_held_back(&source.0));
+        let named = named.map(|source| planner.table_name(source)).collect();
         for (source, records) in &response.delete {
             planner.wire_bytes += records.as_json().len() as u64;
             planner.delete(source, records, &named)?;
@@ -98,6 +101,9 @@ impl Batch {
         }
         self.sweeps.extend(next.sweeps);
         self.warnings.extend(next.warnings);
+        for (table, counts) in next.held_back {
+            self.held_back.entry(table).or_default().add(counts);
+        }
         self.pages += next.pages;
         self.wire_bytes += next.wire_bytes;
         self
@@ -112,6 +118,11 @@ struct Planner<'a> {
     tables: BTreeMap<String, TableBatch>,
     sweeps: BTreeMap<String, Timestamp>,
     warnings: Vec<Warning>,
+    held_back: BTreeMap<String, HeldCounts>,
+    /// Whether the policy has a say: most connections have none.
+    has_policy: bool,
+    /// Values of the rows at hand that became NULL under a lock.
+    nulled: u64,
     wire_bytes: u64,
 }
 
@@ -130,8 +141,15 @@ impl<'a> Planner<'a> {
             leaves.pages = 0;
         }
         leaves.pages += 1;
+        let policy = &run.options.policy;
+        if policy.hashes() {
+            leaves.salt.get_or_insert_with(|| policy.salt.clone());
+        }
         Planner {
             run,
+            has_policy: !policy.is_open() || !leaves.held_back.tables.is_empty(),
+            held_back: BTreeMap::new(),
+            nulled: 0,
             before: position.schema.clone(),
             leaves,
             tables: BTreeMap::new(),
@@ -142,12 +160,24 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(self, state: State) -> Batch {
-        let Planner { mut leaves, tables, sweeps, warnings, wire_bytes, before, .. } = self;
+        let Planner { mut leaves, tables, sweeps, warnings, held_back, wire_bytes, before, .. } =
+            self;
         let after = leaves.ordinal - 1;
         let changes = leaves.schema.changes_since(&before);
         let synced_at = leaves.synced_at;
         leaves.state = state;
-        Batch { after, changes, leaves, tables, sweeps, synced_at, warnings, pages: 1, wire_bytes }
+        Batch {
+            after,
+            changes,
+            leaves,
+            tables,
+            sweeps,
+            synced_at,
+            warnings,
+            held_back,
+            pages: 1,
+            wire_bytes,
+        }
     }
 
     /// Names are chosen before the first row and kept for good: others would double every table.
@@ -165,7 +195,11 @@ impl<'a> Planner<'a> {
     }
 
     fn table_name(&self, source: &TableName) -> String {
-        naming::table_name(&source.0, self.run.options.naming)
+        let policy = self.run.options.policy.table(&source.0);
+        match policy.and_then(|policy| policy.name.as_ref()) {
+            Some(name) => naming::table_name(name, Naming::Source),
+            None => naming::table_name(&source.0, self.run.options.naming),
+        }
     }
 
     fn warn(&mut self, code: &'static str, message: String) {
@@ -188,7 +222,9 @@ impl<'a> Planner<'a> {
             let declared = PrimaryKey::Columns(declared);
             let held = self.leaves.schema.tables.get(&table);
             let known = held.map(|held| &held.primary_key).or_else(|| told.get(&table));
-            if let Some(known) = known.filter(|known| **known != declared) {
+            if let Some(known) = known.filter(|known| **known != declared)
+                && !self.is_held_back(&source.0)
+            {
                 return Err(PlanError::PrimaryKeyChanged {
                     known: known.to_string(),
                     declared: declared.to_string(),
@@ -207,12 +243,18 @@ impl<'a> Planner<'a> {
         if records.is_empty() {
             return Ok(());
         }
+        if self.is_held_back(&source.0) {
+            self.hold_rows_back(&source.0, records.rows());
+            return Ok(());
+        }
         let name = self.table_name(source);
         let text = self.checked_text(records, &name);
-        self.ensure_table(&name, source);
+        self.ensure_table(&name, source)?;
         let mut table = Arc::clone(&self.leaves.schema.tables[&name]);
-        let page = scan(&text, records, &table, self.run, &|_| true);
+        let mut page = scan(&text, records, &table, self.run, &|_| true);
+        self.treat(&source.0, &name, &table, &mut page)?;
         self.place_upserts(&name, &mut table, &page)?;
+        self.count_nulled(&source.0);
         self.leaves.schema.tables.insert(name, table);
         Ok(())
     }
@@ -226,6 +268,7 @@ impl<'a> Planner<'a> {
         self.refuse_non_finite(name, page)?;
         let known = table.columns.len();
         let places = self.evolution(name).evolve(table, page);
+        check_locks(name, table, page, &places)?;
         if table.columns.len() > COLUMNS_MAX {
             return Err(PlanError::TooManyColumns { table: name.to_owned(), max: COLUMNS_MAX });
         }
@@ -282,7 +325,7 @@ impl<'a> Planner<'a> {
 
     /// A table unknown so far is created with the key that was declared for it, now or on an earlier
     /// page; without one it is keyless.
-    fn ensure_table(&mut self, name: &str, source: &TableName) {
+    fn ensure_table(&mut self, name: &str, source: &TableName) -> Result<(), PlanError> {
         if let Some(known) = self.leaves.schema.tables.get_mut(name) {
             if !known.sources.contains(&source.0) {
                 Arc::make_mut(known).sources.insert(source.0.clone());
@@ -295,7 +338,15 @@ impl<'a> Planner<'a> {
                     ),
                 );
             }
-            return;
+            return Ok(());
+        }
+        let mut tables = self.leaves.schema.tables.iter();
+        if let Some((known, _)) = tables.find(|(_, table)| table.sources.contains(&source.0)) {
+            return Err(PlanError::TableNameChanged {
+                table: shorten(&source.0),
+                known: known.clone(),
+                name: name.to_owned(),
+            });
         }
         let primary_key =
             self.leaves.declared_keys.remove(name).unwrap_or(match self.run.options.keyless {
@@ -309,6 +360,7 @@ impl<'a> Planner<'a> {
             soft_deletes: self.was_named(name),
         };
         self.leaves.schema.tables.insert(name.to_owned(), Arc::new(table));
+        Ok(())
     }
 
     /// Whether `softDelete` named the table on an earlier page: the pages of a chain name theirs
@@ -366,6 +418,18 @@ impl<'a> Planner<'a> {
         let column_type = column.column_type();
         let Some(place) = place else { return new_null_array(&column_type.arrow(), page.rows) };
         let (cells, options) = (&page.columns[place].cells, &self.run.options);
+        match page.columns[place].treatment {
+            Treatment::Hash => {
+                let salt = self.leaves.salt.as_ref().expect("a policy that hashes has a salt");
+                return arrays::hashed(cells, page.text, column_type, salt);
+            }
+            Treatment::Lock(_) if !matches!(column_type, ColumnType::String | ColumnType::Json) => {
+                let (array, nulled) = arrays::locked(cells, page.text, column_type);
+                self.nulled += nulled;
+                return array;
+            }
+            Treatment::Plain | Treatment::Lock(_) | Treatment::HoldBack => {}
+        }
         let (array, altered) = arrays::build(cells, page.text, column_type, options.nul_characters);
         let what = |row: usize| format!("table {name}, row {}, column {}", row + 1, column.name);
         if let Some(row) = altered.out_of_range {
@@ -393,7 +457,9 @@ impl<'a> Planner<'a> {
         };
         match &table.primary_key {
             PrimaryKey::Columns(_) => vec![moment()],
-            PrimaryKey::RowHash => vec![moment(), row_hash::ids(table, page, places)],
+            PrimaryKey::RowHash => {
+                vec![moment(), row_hash::ids(table, page, places, self.leaves.salt.as_ref())]
+            }
             PrimaryKey::BatchIndex => {
                 let (synced, batch) = (moment(), moment());
                 let next = self.leaves.next_index.entry(name.to_owned()).or_default();
@@ -412,6 +478,10 @@ impl<'a> Planner<'a> {
         named: &BTreeSet<String>,
     ) -> Result<(), PlanError> {
         if records.is_empty() {
+            return Ok(());
+        }
+        if self.is_held_back(&source.0) {
+            self.hold_rows_back(&source.0, records.rows());
             return Ok(());
         }
         let name = self.table_name(source);
@@ -439,8 +509,9 @@ impl<'a> Planner<'a> {
                 Some(column) => keys.contains(&column.name),
                 None => keys.contains(&naming::column_name(source, naming)),
             };
-        let page = scan(&text, records, &table, self.run, &is_key);
+        let mut page = scan(&text, records, &table, self.run, &is_key);
         self.refuse_non_finite(&name, &page)?;
+        self.treat(&source.0, &name, &table, &mut page)?;
         let places = self.evolution(&name).evolve_keys(&mut table, &keys, &page);
         for key in &keys {
             if let Some(row) = missing_key(key, &table, &page, &places) {
@@ -490,8 +561,8 @@ impl<'a> Planner<'a> {
                 let keyed =
                     |table: &Arc<Table>| matches!(table.primary_key, PrimaryKey::Columns(_));
                 let tables = self.leaves.schema.tables.iter();
-                swept
-                    .extend(tables.filter(|(_, table)| keyed(table)).map(|(name, _)| name.clone()));
+                let missing = tables.filter(|(_, table)| keyed(table) && !self.is_left_out(table));
+                swept.extend(missing.map(|(name, _)| name.clone()));
             }
         }
         for (name, table) in &mut self.leaves.schema.tables {
@@ -506,6 +577,31 @@ impl<'a> Planner<'a> {
             }
         }
     }
+}
+
+/// A lock that the column's old values stand against is told: a column does not narrow.
+fn check_locks(
+    name: &str,
+    table: &Table,
+    page: &PageColumns<'_>,
+    places: &[Option<usize>],
+) -> Result<(), PlanError> {
+    for (column, place) in table.columns.iter().zip(places) {
+        let Some(place) = place else { continue };
+        let seen = &page.columns[*place];
+        if let Treatment::Lock(locked) = seen.treatment
+            && seen.shape.column_type().is_some()
+            && !policy::keeps_lock(column.column_type(), locked)
+        {
+            return Err(PlanError::TypeLockConflict {
+                table: name.to_owned(),
+                column: column.name.clone(),
+                column_type: column.column_type(),
+                locked,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A table that has the column stays shared.

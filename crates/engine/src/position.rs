@@ -2,6 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::{State, SyncId};
 
+use crate::held_back::{Approved, HeldBack};
+use crate::policy::Salt;
 use crate::run::Naming;
 use crate::schema::{PrimaryKey, Schema};
 use crate::time::Timestamp;
@@ -30,6 +32,10 @@ pub struct Position {
     pub(crate) naming: Option<Naming>,
     /// Keys declared for tables that have had no row yet.
     pub(crate) declared_keys: BTreeMap<String, PrimaryKey>,
+    /// With which values are hashed, from the first page that hashed one (Dec-65).
+    pub(crate) salt: Option<Salt>,
+    pub(crate) held_back: HeldBack,
+    pub(crate) approved: Approved,
 }
 
 /// Syncs that follow one another without one of them reaching its end (Dec-22, Dec-23).
@@ -60,6 +66,21 @@ impl Position {
 
     pub fn committed_by(&self) -> &SyncId {
         &self.committed_by
+    }
+
+    /// What the policy has held back so far, until it is approved.
+    pub fn held_back(&self) -> &HeldBack {
+        &self.held_back
+    }
+
+    /// What the user has approved.
+    pub fn approved(&self) -> &Approved {
+        &self.approved
+    }
+
+    /// With which values are hashed, if any ever were.
+    pub fn salt(&self) -> Option<&Salt> {
+        self.salt.as_ref()
     }
 
     pub fn chain(&self) -> Option<&Chain> {

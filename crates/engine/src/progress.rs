@@ -71,6 +71,9 @@ impl<'a, E: FnMut(SyncEvent<'_>) + Send> Progress<'a, E> {
         self.summary.commits += 1;
         self.summary.bytes += batch.wire_bytes();
         self.summary.changes.extend(changes);
+        for (table, counts) in batch.held_back() {
+            self.summary.held_back.entry(table.clone()).or_default().add(*counts);
+        }
         for (table, counts) in &landed.tables {
             self.summary.tables.entry(table.clone()).or_default().add(*counts);
         }

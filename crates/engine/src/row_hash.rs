@@ -3,27 +3,44 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, StringArray};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, StringArray};
 use protocol::json;
 use sha2::{Digest, Sha256};
 
+use crate::arrays;
 use crate::columns::{Cell, CellValue, PageColumns};
+use crate::policy::{Salt, Treatment};
 use crate::schema::Table;
+use crate::value::ColumnType;
 
 /// Lower-case hexadecimal SHA-256 over the row as canonical JSON: names of the destination in the order
 /// of code points, no white space, nulls left out, numbers as they were written.
-pub(crate) fn ids(table: &Table, page: &PageColumns<'_>, places: &[Option<usize>]) -> ArrayRef {
-    let mut columns: Vec<(&str, &[Cell])> = Vec::new();
+pub(crate) fn ids(
+    table: &Table,
+    page: &PageColumns<'_>,
+    places: &[Option<usize>],
+    salt: Option<&Salt>,
+) -> ArrayRef {
+    let mut columns: Vec<(&str, &[Cell], Option<ArrayRef>)> = Vec::new();
     for (column, place) in table.columns.iter().zip(places) {
         if let Some(place) = place {
-            columns.push((&column.name, &page.columns[*place].cells));
+            let seen = &page.columns[*place];
+            // A value that is hidden must not be told by the hash of its row.
+            let hashed = salt.filter(|_| seen.treatment == Treatment::Hash);
+            let hashed =
+                hashed.map(|salt| arrays::hashed(&seen.cells, page.text, ColumnType::String, salt));
+            columns.push((&column.name, &seen.cells, hashed));
         }
     }
-    columns.sort_unstable_by_key(|(name, _)| *name);
+    columns.sort_unstable_by_key(|(name, ..)| *name);
     let id = |row: usize| {
         let mut text = String::from("{");
-        for (name, cells) in &columns {
-            write_member(name, cells[row], page.text, &mut text);
+        for (name, cells, hashed) in &columns {
+            match hashed {
+                None => write_member(name, cells[row], page.text, &mut text),
+                Some(digests) => write_digest(name, digests, row, &mut text),
+            }
         }
         text.push('}');
         Sha256::digest(text.as_bytes()).iter().fold(String::with_capacity(64), |mut id, byte| {
@@ -48,6 +65,18 @@ fn write_member(name: &str, cell: Cell, page: &str, out: &mut String) {
     } else {
         write_compact(cell.text(page), out);
     }
+}
+
+fn write_digest(name: &str, digests: &ArrayRef, row: usize, out: &mut String) {
+    if digests.is_null(row) {
+        return;
+    }
+    if out.len() > 1 {
+        out.push(',');
+    }
+    json::quote(name, out);
+    out.push(':');
+    json::quote(digests.as_string::<i32>().value(row), out);
 }
 
 /// A value without the white space between its parts.

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use protocol::{CustomPayload, Request, Secrets, State, SyncId};
 
+use crate::policy::Policy;
 use crate::time::Timestamp;
 
 /// One sync: who we are, what the function needs, and what the user chose.
@@ -33,6 +34,8 @@ pub struct Options {
     pub lenient_numbers: bool,
     /// What becomes of U+0000 in a text: the destination says what it can hold (Dec-62).
     pub nul_characters: NulCharacters,
+    /// What may grow, and what is left out.
+    pub policy: Arc<Policy>,
 }
 
 /// U+0000 in a text, which some databases cannot hold.

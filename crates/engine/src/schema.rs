@@ -35,6 +35,8 @@ pub struct Column {
     pub shape: Shape,
     /// What made it this type, oldest first: one for its creation, one for each widening.
     pub evidence: Vec<Evidence>,
+    /// Whether its values are digests (F-197).
+    pub hashed: bool,
 }
 
 /// The sighting that gave a column its type: where it was, never what it was.

@@ -7,6 +7,7 @@ pub mod evolution;
 pub mod joining;
 pub mod landing;
 pub mod names;
+pub mod policies;
 pub mod upserts;
 pub mod values;
 pub mod widening;
@@ -101,6 +102,11 @@ macro_rules! conformance {
                 f_125_soft_delete_is_stronger_than_hard
                 dec_27_a_sweep_of_a_table_without_key
                 dec_40_a_resync_marks_what_is_missing
+            }
+            policies {
+                f_191_f_193_what_is_held_back_is_recorded_and_approved
+                f_197_digests_are_equal_in_every_life
+                f_184_a_locked_column_holds_its_type
             }
             landing {
                 counts_say_what_happened_to_each_row

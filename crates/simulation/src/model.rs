@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{ColumnType, DeleteMode, Options, PrimaryKey, SoftDeleteTiming};
+use engine::{ColumnPolicy, ColumnType, DeleteMode, Options, PrimaryKey, SoftDeleteTiming};
 use serde_json::Value;
 
 use crate::cell::Cell;
@@ -12,6 +12,8 @@ use crate::source;
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
     pub tables: BTreeMap<String, ExpectedTable>,
+    /// Rows and values that the policy left out so far, by table.
+    pub held_back: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -41,7 +43,8 @@ pub fn expectations(options: &Options) -> Vec<Expected> {
     for page in source::page_values() {
         fold.page(&page);
         let tables = fold.tables.iter().map(|(name, table)| (name.clone(), table.typed()));
-        expectations.push(Expected { tables: tables.collect() });
+        let held_back = fold.held_back.clone();
+        expectations.push(Expected { tables: tables.collect(), held_back });
     }
     expectations
 }
@@ -51,6 +54,7 @@ struct Fold {
     options: Options,
     tables: BTreeMap<String, FoldTable>,
     keys: BTreeMap<String, BTreeSet<String>>,
+    held_back: BTreeMap<String, u64>,
     page: usize,
     /// The page that began this sync of the story, and the tables it has named in `softDelete`.
     first_page: usize,
@@ -116,6 +120,14 @@ impl Fold {
     }
 
     fn insert(&mut self, name: &str, row: &Value) {
+        let decided = self.options.policy.tables.get(name);
+        if decided.is_some_and(|table| table.block) {
+            *self.held_back.entry(name.to_owned()).or_default() += 1;
+            return;
+        }
+        let is_blocked = |column: &String| {
+            decided.is_some_and(|table| table.columns.get(column) == Some(&ColumnPolicy::Block))
+        };
         let key = self.keys.get(name).cloned();
         let table = self.tables.entry(name.to_owned()).or_insert_with(|| FoldTable {
             key,
@@ -123,8 +135,13 @@ impl Fold {
             seen: BTreeMap::new(),
             rows: Vec::new(),
         });
+        let (blocked, allowed): (Vec<_>, Vec<_>) =
+            members(row).partition(|(name, _)| is_blocked(name));
+        if !blocked.is_empty() {
+            *self.held_back.entry(name.to_owned()).or_default() += blocked.len() as u64;
+        }
         let values: BTreeMap<String, Value> =
-            members(row).map(|(name, value)| (name.clone(), value.clone())).collect();
+            allowed.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         for (column, value) in values.iter().filter(|(_, value)| !value.is_null()) {
             table.seen.entry(column.clone()).or_default().push(value.clone());
         }

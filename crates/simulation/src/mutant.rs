@@ -49,6 +49,8 @@ pub enum Mutant {
     IndexForgotten,
     /// The stored position lacks the chain of syncs and what it named.
     ChainForgotten,
+    /// The stored position lacks what was held back.
+    HeldBackForgotten,
     /// The position is answered from what was sent last, landed or not.
     PositionFromCache,
     /// A commit without answer counts as landed.
@@ -72,7 +74,7 @@ enum Part {
 use Part::{FirstTable, OtherTables, Position as StoredState, Schema, Sweeps};
 
 impl Mutant {
-    pub const ALL: [Mutant; 22] = [
+    pub const ALL: [Mutant; 23] = [
         Mutant::StateBeforeRows,
         Mutant::RowsBeforeState,
         Mutant::OrdinalIgnored,
@@ -91,6 +93,7 @@ impl Mutant {
         Mutant::WideningLosesValues,
         Mutant::IndexForgotten,
         Mutant::ChainForgotten,
+        Mutant::HeldBackForgotten,
         Mutant::PositionFromCache,
         Mutant::OkOnNothing,
         Mutant::RetriesBlindly,
@@ -319,6 +322,7 @@ impl Mutant {
         let forgotten = match self {
             Mutant::IndexForgotten => "next_index",
             Mutant::ChainForgotten => "chain",
+            Mutant::HeldBackForgotten => "held_back",
             _ => return stored,
         };
         let mut stored: Value = serde_json::from_str(&stored).expect("a position is JSON");

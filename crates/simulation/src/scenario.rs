@@ -1,10 +1,14 @@
 //! The ways in which the story is told: how pages are joined, what the user chose, who the rival is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use engine::{DeleteMode, Limits, Options, Run, SoftDeleteTiming, Timestamp};
+use engine::{
+    ColumnPolicy, DeleteMode, Limits, Options, Policy, Run, SoftDeleteTiming, TablePolicy,
+    Timestamp,
+};
 use protocol::{CustomPayload, Secrets, SyncId};
 
 use crate::model::{Expected, expectations};
@@ -30,6 +34,18 @@ pub enum Rival {
     Sync,
 }
 
+/// One table and one column of the story are left out.
+fn blocked() -> Options {
+    let column = TablePolicy {
+        columns: BTreeMap::from([("note".to_owned(), ColumnPolicy::Block)]),
+        ..TablePolicy::default()
+    };
+    let table = TablePolicy { block: true, ..TablePolicy::default() };
+    let tables = BTreeMap::from([("orders".to_owned(), column), ("clicks".to_owned(), table)]);
+    let policy = Policy { tables, ..Policy::default() };
+    Options { policy: Arc::new(policy), ..Options::default() }
+}
+
 impl Scenario {
     pub fn all() -> Vec<Scenario> {
         let joined = |rows| Limits { batch_rows_max: rows, ..Limits::default() };
@@ -50,6 +66,7 @@ impl Scenario {
             Scenario::new("a page a commit, hard deletes", hard, page_by_page, Rival::Sync),
             Scenario::new("a sync a commit, sweeps at once", at_once, joined(1000), Rival::Page),
             Scenario { tick_micros: 1_000_000, ..stopped_by_time },
+            Scenario::new("a table and a column are blocked", blocked(), joined(9), Rival::Page),
         ]
     }
 

@@ -27,6 +27,15 @@ pub fn verdict(expected: &Expected, database: &Database, journal: &[Entry]) -> R
     if !found.eq(expected.tables.keys()) {
         return Err(format!("tables {:?}", database.tables.keys().collect::<Vec<_>>()));
     }
+    let position = database.position().map_err(|error| error.to_string())?;
+    let held = position.held_back().tables.iter().map(|(name, table)| {
+        let values: u64 = table.columns.values().map(|column| column.values).sum();
+        (name.clone(), table.rows + values)
+    });
+    let held: BTreeMap<String, u64> = held.collect();
+    if held != expected.held_back {
+        return Err(format!("held back {held:?}, expected {:?}", expected.held_back));
+    }
     let synced = synced_by_page(journal)?;
     for (name, table) in &expected.tables {
         let stored = &database.tables[name];

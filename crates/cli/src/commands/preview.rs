@@ -58,7 +58,8 @@ async fn call(
     log: &Arc<Log>,
     stop: &Stop,
 ) -> Result<Page, Failure> {
-    let run = super::begin(connection);
+    let mut run = super::begin(connection);
+    store::find_salt(connection, &mut run).await?;
     let out = ConnectionLog::new(log, connection, &run.sync_id);
     out.warn_all(&connection.warnings);
     let stored = store::position_if_any(connection).await?;

@@ -116,19 +116,27 @@ async fn change(
     plan: impl Fn(&Position, &Run) -> Batch,
 ) -> Result<(), Failure> {
     let stored = store::one(global, arguments).await?;
-    let lock = |file| Lock::acquire(file, Work::Change, &stored.connection);
-    let _lock = stored.location.file().map(lock).transpose()?;
-    let mut destination = store::open_to_change(&stored).await?;
-    let position = landed(&stored, destination.position().await?)?;
-    let batch = plan(&position, &run_of(&stored));
-    destination.commit(&batch).await?;
+    let ordinal = land_change(&stored, plan).await?;
     outln!(
-        "{}: commit {} holds the new state; commit {} held the one before",
+        "{}: commit {ordinal} holds the new state; commit {} held the one before",
         stored.connection,
-        batch.leaves().ordinal(),
-        position.ordinal()
+        ordinal - 1
     );
     Ok(())
+}
+
+/// Commits a batch without rows; answers its ordinal.
+pub(super) async fn land_change(
+    stored: &Stored,
+    plan: impl Fn(&Position, &Run) -> Batch,
+) -> Result<u64, Failure> {
+    let lock = |file| Lock::acquire(file, Work::Change, &stored.connection);
+    let _lock = stored.location.file().map(lock).transpose()?;
+    let mut destination = store::open_to_change(stored).await?;
+    let position = landed(stored, destination.position().await?)?;
+    let batch = plan(&position, &run_of(stored));
+    destination.commit(&batch).await?;
+    Ok(batch.leaves().ordinal())
 }
 
 async fn history(

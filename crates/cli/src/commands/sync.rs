@@ -38,7 +38,7 @@ async fn sync_one(
     log: &Arc<Log>,
     stop: &Stop,
 ) -> Exit {
-    let run = super::begin(&connection);
+    let mut run = super::begin(&connection);
     let out = ConnectionLog::new(log, &connection, &run.sync_id);
     out.warn_all(&connection.warnings);
     let mut sync_log = SyncLog::new(&out);
@@ -50,7 +50,7 @@ async fn sync_one(
                 summary = Some(finished.clone());
             }
         };
-        pull(&connection, &run, arguments, &out, stop, on_event).await
+        pull(&connection, &mut run, arguments, &out, stop, on_event).await
     };
     let failure = ended.err().map(|failure| failure.of(&connection.name));
     if let Some(failure) = &failure {
@@ -74,7 +74,7 @@ async fn sync_one(
 /// Opens both ends and lets the engine go from one to the other.
 async fn pull(
     connection: &Connection,
-    run: &engine::Run,
+    run: &mut engine::Run,
     arguments: &SyncArguments,
     out: &Arc<ConnectionLog>,
     stop: &Stop,
@@ -90,6 +90,7 @@ async fn pull(
     };
     let function = OpenFunction::open(connection, out.for_transport(), stop.receiver())?;
     let function = Arc::new(function);
+    store::find_salt(connection, run).await?;
     let mut destination = store::open(connection).await?;
     if arguments.range.from.is_some() {
         has_synced(&mut destination).await?;

@@ -16,6 +16,7 @@ pub(super) fn check(content: &ConfigFile, root: &Node) -> Vec<Problem> {
         check_function(connection, &at, &mut problems);
         check_secrets(connection, &at, &mut problems);
         check_namespace(connection, &at, &mut problems);
+        check_tables(connection, &at, &mut problems);
         let Some(destination) = connection.destination.as_ref().or(content.destination.as_ref())
         else {
             let message = format!("connection {name:.60} has no destination");
@@ -135,6 +136,40 @@ fn check_namespace(
                     .map(|instead| format!("for example `{instead}`")),
             ),
         );
+    }
+}
+
+/// What is decided about one column, or one name, must be one thing.
+fn check_tables(connection: &ConnectionConfig, at: &Connection<'_>, problems: &mut Vec<Problem>) {
+    let mut names = BTreeMap::new();
+    for (name, table) in &connection.tables {
+        let place = at.inner("tables", name);
+        for (column, decided) in &table.columns {
+            let count = usize::from(decided.block)
+                + usize::from(decided.hash)
+                + usize::from(decided.column_type.is_some());
+            if count > 1 {
+                problems.push(Problem::new(
+                    place,
+                    format!(
+                        "table {name:.60}, column {column:.60}: keep one of `block`, `hash` and `type`"
+                    ),
+                ));
+            }
+        }
+        let Some(called) = &table.name else { continue };
+        if called.is_empty() || called.len() > 63 || called.starts_with("_fivetran_") {
+            problems.push(Problem::new(
+                place,
+                format!("table {name:.60}: a `name` has 1 to 63 bytes and does not begin with _fivetran_"),
+            ));
+        }
+        if let Some(other) = names.insert(called.to_lowercase(), name) {
+            problems.push(Problem::new(
+                place,
+                format!("tables {other:.60} and {name:.60} would both be called {called:.60}"),
+            ));
+        }
     }
 }
 

@@ -110,7 +110,7 @@ connections:
             hasmore.yaml:7:5: unknown key `flavour`
               |
             7 |     flavour: sweet
-              |     ^^^^^^^ known here: url, headers, handler, python, task_root, command, manifest, environment, secrets, secrets_file, allow_inline_secrets, custom_payload, destination, namespace, options, limits
+              |     ^^^^^^^ known here: url, headers, handler, python, task_root, command, manifest, environment, secrets, secrets_file, allow_inline_secrets, custom_payload, destination, namespace, schema_changes, tables, options, limits
             hasmore.yaml:9:7: unknown key `delete_mod`
               |
             9 |       delete_mod: hard

@@ -113,6 +113,12 @@ impl Events {
         for table in batch.tables() {
             events.push(("write_to_table_end", Some(json!({ "table": table.table() }))));
         }
+        for (table, held) in batch.held_back() {
+            let data = json!({
+                "table": table, "rows": held.rows, "values": held.values, "nulled": held.nulled,
+            });
+            events.push(("records_held_back", Some(data)));
+        }
         for (table, counts) in &landed.tables {
             let upserts = counts.inserted + counts.updated + counts.unchanged;
             for (operation, count) in

@@ -15,7 +15,7 @@ const TABLE: (&str, &str) = ("table", "its name in the destination");
 const STATE: (&str, &str) = ("state", "with `-vv` only: the state, cut after 500 characters");
 
 /// In the order in which a sync tells them.
-const ALL: [EventKind; 15] = [
+const ALL: [EventKind; 16] = [
     EventKind {
         name: "sync_start",
         when: "A sync begins. It has no data when the sync cannot begin.",
@@ -99,6 +99,19 @@ const ALL: [EventKind; 15] = [
         name: "write_to_table_end",
         when: "The rows of a table have landed.",
         data: &[TABLE],
+    },
+    EventKind {
+        name: "records_held_back",
+        when: "A commit has landed, and the connection's policy left something of its rows out.",
+        data: &[
+            ("table", "the name that the function gives it"),
+            ("rows", "left out with their table"),
+            ("values", "left out with their column"),
+            (
+                "nulled",
+                "values that became NULL, since they cannot be of the type that their column is locked to",
+            ),
+        ],
     },
     EventKind {
         name: "records_modified",

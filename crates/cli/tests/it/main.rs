@@ -23,6 +23,7 @@ mod playground;
 mod postgres;
 mod preview;
 mod requests;
+mod schema;
 mod setup_test;
 #[cfg(target_os = "linux")]
 mod startup;

@@ -30,6 +30,7 @@ fn tables_and_columns() {
         source: name.to_owned(),
         shape: Shape::of(feature),
         evidence: Vec::new(),
+        hashed: false,
     };
     let mut table = Table {
         sources: BTreeSet::new(),

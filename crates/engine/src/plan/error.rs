@@ -1,4 +1,5 @@
 use crate::run::Naming;
+use crate::value::ColumnType;
 
 /// Why a page cannot be placed. Nothing of the page is written (Dec-29).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +20,16 @@ pub enum PlanError {
     AmbiguousPrimaryKey { table: String, column: String },
     #[error("table {table}: its rows have more than {max} columns")]
     TooManyColumns { table: String, max: usize },
+    #[error("table {table}: key column {column} cannot be blocked")]
+    KeyColumnBlocked { table: String, column: String },
+    #[error("table {table}: key column {column} was {was}, and its rows would no longer meet")]
+    KeyHashChanged { table: String, column: String, was: &'static str },
+    #[error(
+        "table {table}: column {column} is {column_type}, which cannot be locked to {locked}: a column does not narrow"
+    )]
+    TypeLockConflict { table: String, column: String, column_type: ColumnType, locked: ColumnType },
+    #[error("table {table} has landed as {known}, and is now to be called {name}")]
+    TableNameChanged { table: String, known: String, name: String },
     #[error("table {table}, row {row}, column {column}: NaN or Infinity is not JSON")]
     NonFiniteNumber { table: String, row: u64, column: String },
 }
@@ -32,6 +43,10 @@ impl PlanError {
                 "delete_without_primary_key"
             }
             PlanError::PrimaryKeyChanged { .. } => "primary_key_changed",
+            PlanError::KeyColumnBlocked { .. } => "key_column_blocked",
+            PlanError::KeyHashChanged { .. } => "key_hash_changed",
+            PlanError::TypeLockConflict { .. } => "type_lock_conflict",
+            PlanError::TableNameChanged { .. } => "table_name_changed",
             PlanError::NonFiniteNumber { .. } => "non_finite_number",
             PlanError::NamingChanged { .. } => "naming_changed",
             PlanError::AmbiguousPrimaryKey { .. } => "ambiguous_primary_key",

@@ -7,6 +7,8 @@ use protocol::{State, SyncId};
 use serde::{Deserialize, Serialize};
 
 use super::{Chain, Position};
+use crate::held_back::{Approved, HeldBack};
+use crate::policy::Salt;
 use crate::run::Naming;
 use crate::schema::{Column, Evidence, PrimaryKey, Schema, Table};
 use crate::shape::Shape;
@@ -41,6 +43,12 @@ struct StoredPosition {
     naming: Option<Naming>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     declared_keys: BTreeMap<String, StoredKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    salt: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    held_back: HeldBack,
+    #[serde(default, skip_serializing_if = "is_default")]
+    approved: Approved,
     tables: BTreeMap<String, StoredTable>,
 }
 
@@ -77,6 +85,12 @@ struct StoredColumn {
     source: String,
     shape: Shape,
     evidence: Vec<Evidence>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    hashed: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Position {
@@ -100,6 +114,9 @@ impl Position {
                 .iter()
                 .map(|(table, key)| (table.clone(), StoredKey::of(key)))
                 .collect(),
+            salt: self.salt.as_ref().map(|salt| salt.0.clone()),
+            held_back: self.held_back.clone(),
+            approved: self.approved.clone(),
             tables: tables.map(|(name, table)| (name.clone(), StoredTable::of(table))).collect(),
         };
         serde_json::to_string(&stored).expect("names and numbers can be written as JSON")
@@ -145,6 +162,9 @@ impl Position {
             synced_at: stored.synced_at,
             pages: stored.pages,
             naming: stored.naming,
+            salt: stored.salt.map(Salt),
+            held_back: stored.held_back,
+            approved: stored.approved,
             declared_keys: stored
                 .declared_keys
                 .into_iter()
@@ -179,6 +199,7 @@ impl StoredTable {
             source: column.source.clone(),
             shape: column.shape,
             evidence: column.evidence.clone(),
+            hashed: column.hashed,
         });
         StoredTable {
             sources: table.sources.clone(),
@@ -202,11 +223,11 @@ impl StoredTable {
 impl StoredColumn {
     /// A column is there because a value was; one of another shape has no type (F-160).
     fn column(self) -> Result<Column, String> {
-        let StoredColumn { name, source, shape, evidence } = self;
+        let StoredColumn { name, source, shape, evidence, hashed } = self;
         if !shape.is_of_values() {
             return Err(format!("no values have the shape of column {name:.80}"));
         }
-        Ok(Column { name, source, shape, evidence })
+        Ok(Column { name, source, shape, evidence, hashed })
     }
 }
 

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use engine::{DeleteMode, Keyless, Naming, Options, SoftDeleteTiming, StringInference};
+use engine::{
+    Approval, DeleteMode, Keyless, Naming, Options, Policy, SoftDeleteTiming, StringInference,
+};
 use serde_json::Value;
+
+use crate::policy;
 
 /// A scenario: the function's answers in their order, and what must come of them.
 pub(crate) struct Case {
@@ -24,6 +29,10 @@ pub(crate) struct Case {
     pub(crate) hours: BTreeMap<u64, i64>,
     /// Tables that are there already and are not ours.
     pub(crate) existing_tables: Vec<String>,
+    /// What the user approves before a sync, by its number: `table` or `table.column`.
+    pub(crate) approvals: BTreeMap<u64, Vec<Approval>>,
+    /// Another policy from a sync on, by its number.
+    pub(crate) policies: BTreeMap<u64, Arc<Policy>>,
     /// Whether the account shows requests whole, not only their states.
     pub(crate) shows_requests: bool,
 }
@@ -62,6 +71,8 @@ impl Case {
             refused_commit: None,
             hours: BTreeMap::new(),
             existing_tables: Vec::new(),
+            approvals: BTreeMap::new(),
+            policies: BTreeMap::new(),
             shows_requests: false,
             folder,
             name,
@@ -91,6 +102,18 @@ impl Case {
             "existing_tables" => {
                 let tables = value.as_array().expect("tables are a list").iter();
                 self.existing_tables = tables.map(|table| text(table).to_owned()).collect();
+            }
+            "policy" => {
+                for (number, policy) in value.as_object().expect("policies by numbers") {
+                    let number = number.parse().expect("the number of a sync");
+                    self.policies.insert(number, Arc::new(policy::read(policy)));
+                }
+            }
+            "approve_before" => {
+                self.approvals = by_number(value, &|value| {
+                    let names = value.as_array()?.iter().map(|name| approval(text(name)));
+                    Some(names.collect())
+                });
             }
             "show_requests" => self.shows_requests = true,
             other => panic!("{}: case.json knows no {other}", self.name),
@@ -123,6 +146,14 @@ fn by_number<T>(value: &Value, read: &dyn Fn(&Value) -> Option<T>) -> BTreeMap<u
         .collect()
 }
 
-fn text(value: &Value) -> &str {
+fn approval(name: &str) -> Approval {
+    let (table, column) = match name.split_once('.') {
+        Some((table, column)) => (table, Some(column.to_owned())),
+        None => (name, None),
+    };
+    Approval { table: table.to_owned(), column }
+}
+
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
 }

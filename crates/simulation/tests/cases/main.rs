@@ -3,6 +3,7 @@
 
 mod case;
 mod play;
+mod policy;
 mod print;
 #[path = "../support/duckdb.rs"]
 mod support_duckdb;
@@ -22,7 +23,7 @@ use crate::support_postgres::PostgresSchema;
 
 /// Ids of the reference that a case must have, and those among them that are no matter of data: they are
 /// proven where requests travel (`crates/transport/tests/it`).
-const IDS: [std::ops::RangeInclusive<u32>; 13] = [
+const IDS: [std::ops::RangeInclusive<u32>; 10] = [
     30..=47,
     70..=74,
     76..=82,
@@ -31,11 +32,8 @@ const IDS: [std::ops::RangeInclusive<u32>; 13] = [
     140..=149,
     151..=152,
     160..=181,
-    183..=183,
-    186..=186,
-    195..=195,
-    196..=196,
-    199..=199,
+    183..=186,
+    190..=199,
 ];
 const OF_THE_TRANSPORT: [u32; 2] = [44, 46];
 

@@ -66,12 +66,20 @@ fn play_sync<D: Destination + Send>(
     let started_at = FIRST_SYNC_MICROS + days * DAY_MICROS;
     function.clock.store(started_at, Ordering::Relaxed);
     let mut run = run(case, function, number, joining, nul_characters);
+    // What a person asks for, an hour before the sync.
+    let asks = |what: &str| Run {
+        sync_id: SyncId(format!("{what}-{number}")),
+        started_at: Timestamp(started_at - DAY_MICROS / 24),
+        ..run.clone()
+    };
+    if let Some(approvals) = case.approvals.get(&number) {
+        let position = block_on(destination.position()).expect("the position can be read");
+        let approve = Batch::approve(&position, approvals, &asks("approve"));
+        block_on(destination.inner.commit(&approve)).expect("an approval lands");
+    }
     if let Some(&mark_missing) = case.resyncs.get(&number) {
         let position = block_on(destination.position()).expect("the position can be read");
-        let asks = Run { sync_id: SyncId(format!("resync-{number}")), ..run.clone() };
-        // It was asked for an hour before.
-        let asks = Run { started_at: Timestamp(started_at - DAY_MICROS / 24), ..asks };
-        let resync = Batch::resync(&position, mark_missing, &asks);
+        let resync = Batch::resync(&position, mark_missing, &asks("resync"));
         block_on(destination.commit(&resync)).expect("a resync lands");
     }
     run.started_at = Timestamp(started_at);
@@ -95,6 +103,8 @@ fn run(
     nul_characters: NulCharacters,
 ) -> Run {
     let clock = Arc::clone(&function.clock);
+    let policy = case.policies.range(..=number).next_back();
+    let policy = policy.map(|(_, policy)| Arc::clone(policy)).unwrap_or_default();
     let limits = match joining {
         Joining::Joined => Limits::default(),
         Joining::PageByPage => Limits { batch_bytes_max: 0, ..Limits::default() },
@@ -106,7 +116,7 @@ fn run(
         agent: "hasmore/0.0.0/case/shop".to_owned(),
         secrets: Secrets::default(),
         custom_payload: CustomPayload::default(),
-        options: Options { nul_characters, ..case.options.clone() },
+        options: Options { nul_characters, policy, ..case.options.clone() },
         limits,
     }
 }

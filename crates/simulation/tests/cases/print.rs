@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use engine::{Outcome, Position, PrimaryKey, Summary, SyncError, system_columns};
+use engine::{HeldCounts, Outcome, Position, PrimaryKey, Summary, SyncError, system_columns};
 use protocol::{Request, json};
 use simulation::conformance::bench::{columns_of, print_counts};
 use simulation::conformance::{Storage, StoredTable};
@@ -44,6 +44,16 @@ impl PlayedSync {
         let warnings = self.summary.warnings.iter().map(|warning| quoted(warning.code));
         let warnings = warnings.collect::<Vec<_>>().join(", ");
         writeln!(out, "    \"warnings\": [{warnings}],").expect("a string takes all");
+        let held_back: Vec<String> = self
+            .summary
+            .held_back
+            .iter()
+            .map(|(table, counts)| print_held(table, counts))
+            .collect();
+        if !held_back.is_empty() {
+            let held_back = held_back.join(", ");
+            writeln!(out, "    \"held back\": [{held_back}],").expect("a string takes all");
+        }
         let landed = engine::Landed { tables: self.summary.tables.clone() };
         let landed = print_counts(&landed);
         let landed: Vec<String> =
@@ -87,8 +97,38 @@ pub(crate) fn ending<S: Storage>(position: &Position, storage: &S) -> String {
         .collect();
     let tables =
         if tables.is_empty() { String::new() } else { format!("\n{}\n  ", tables.join(",\n")) };
-    writeln!(out, "  \"tables\": {{{tables}}}").expect("a string takes all");
-    out
+    write!(out, "  \"tables\": {{{tables}}}").expect("a string takes all");
+    out + &print_record(position) + "\n"
+}
+
+fn print_held(table: &str, counts: &HeldCounts) -> String {
+    let words = [(counts.rows, "rows"), (counts.values, "values"), (counts.nulled, "nulled")];
+    let words = words.iter().filter(|(count, _)| *count > 0);
+    let words: Vec<String> = words.map(|(count, word)| format!("{count} {word}")).collect();
+    quoted(&format!("{table}: {}", words.join(", ")))
+}
+
+/// What is recorded of what was held back.
+fn print_record(position: &Position) -> String {
+    let mut lines = Vec::new();
+    for (name, table) in &position.held_back().tables {
+        if table.first.is_some() {
+            lines.push(quoted(&format!("{name}: {} rows", table.rows)));
+        }
+        for (column, held) in &table.columns {
+            let seen: Vec<&str> = held.first.seen.iter().map(engine::Feature::describe).collect();
+            lines.push(quoted(&format!(
+                "{name}.{column}: {} values, the first {} in row {}",
+                held.values,
+                seen.join(" and "),
+                held.first.row
+            )));
+        }
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!(",\n  \"held back\": [\n    {}\n  ]", lines.join(",\n    "))
 }
 
 fn print_key(key: &PrimaryKey) -> String {

@@ -1,0 +1,182 @@
+//! What may grow, and what is left out or altered: the user's word about tables and columns
+//! (sections 5.6 and 5.7). Whatever it says is applied while a page is planned, so a connection without
+//! a policy pays nothing for it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::arrays;
+use crate::columns::{PageColumn, PageColumns, Sighting};
+use crate::number;
+use crate::shape::{Feature, Features, Shape};
+use crate::value::{ColumnType, DECIMAL_DIGITS_MAX, fits_decimal};
+
+/// What the user decided about the tables of one connection. Tables and columns go by the names that
+/// the function gives them, as they do in Fivetran's API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    pub schema_changes: SchemaChanges,
+    pub tables: BTreeMap<String, TablePolicy>,
+    /// With which values are hashed, when the position has no salt yet (Dec-65).
+    pub salt: Salt,
+}
+
+/// What becomes of tables and columns that are new: neither there, nor listed, nor approved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SchemaChanges {
+    /// F-190.
+    #[default]
+    AllowAll,
+    /// New columns enter, new tables are held back (F-191).
+    AllowColumns,
+    /// Both are held back (F-192).
+    BlockAll,
+}
+
+/// What the user decided about one table. To list a table is to enable it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TablePolicy {
+    /// Its rows are left out, and counted (F-193).
+    pub block: bool,
+    /// Its name in the destination, in place of the one that rules make.
+    pub name: Option<String>,
+    pub columns: BTreeMap<String, ColumnPolicy>,
+}
+
+/// What the user decided about one column. To list a column is to enable it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColumnPolicy {
+    #[default]
+    Allow,
+    /// Its values are left out, and counted.
+    Block,
+    /// Its values become digests (F-197).
+    Hash,
+    /// Its values become this type, or NULL (F-184).
+    Lock(ColumnType),
+}
+
+/// A random text with which values are hashed: equal values give equal digests only where the salt is
+/// the same.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Salt(pub String);
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salt")
+    }
+}
+
+/// What was left out or altered in one table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldCounts {
+    /// Rows of `insert` and `delete` left out, since their table is.
+    pub rows: u64,
+    /// Values left out, since their column is.
+    pub values: u64,
+    /// Values that became NULL, since they cannot be of the type that the user chose (F-184).
+    pub nulled: u64,
+}
+
+impl HeldCounts {
+    pub fn add(&mut self, other: HeldCounts) {
+        self.rows += other.rows;
+        self.values += other.values;
+        self.nulled += other.nulled;
+    }
+
+    pub fn is_zero(self) -> bool {
+        self == HeldCounts::default()
+    }
+}
+
+impl Policy {
+    pub(crate) fn table(&self, source: &str) -> Option<&TablePolicy> {
+        self.tables.get(source)
+    }
+
+    /// Whether nothing is decided: everything enters as it is.
+    pub(crate) fn is_open(&self) -> bool {
+        self.schema_changes == SchemaChanges::AllowAll && self.tables.is_empty()
+    }
+
+    /// Whether some column is hashed, so that a salt is needed.
+    pub fn hashes(&self) -> bool {
+        let columns = self.tables.values().flat_map(|table| table.columns.values());
+        columns.into_iter().any(|column| *column == ColumnPolicy::Hash)
+    }
+}
+
+/// How the values of a column on a page are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Treatment {
+    /// As they are.
+    #[default]
+    Plain,
+    /// They are left out.
+    HoldBack,
+    Hash,
+    Lock(ColumnType),
+}
+
+/// Gives a page's columns the shapes that their treatment leads to, so that the table grows to hold
+/// what is written and not what came.
+pub(crate) fn treat(
+    page: &mut PageColumns<'_>,
+    known: impl Fn(&str) -> Option<Shape>,
+    of: impl Fn(&str) -> Treatment,
+) {
+    for column in &mut page.columns {
+        column.treatment = of(&column.source);
+        let shape = match column.treatment {
+            Treatment::Plain | Treatment::HoldBack => continue,
+            Treatment::Hash => Shape::of(Feature::Text),
+            Treatment::Lock(ColumnType::Decimal { .. }) => {
+                decimal_shape(known(&column.source).unwrap_or_default(), column, page.text)
+            }
+            Treatment::Lock(locked) => shape_of(locked),
+        };
+        let Some(first) = column.sightings.first() else { continue };
+        column.sightings = vec![Sighting { shape, row: first.row }];
+        column.shape = shape;
+    }
+}
+
+/// The least shape of a column of this type.
+fn shape_of(column_type: ColumnType) -> Shape {
+    Shape::of(match column_type {
+        ColumnType::Boolean => Feature::Boolean,
+        ColumnType::Long | ColumnType::Decimal { .. } => Feature::Integer,
+        ColumnType::Double => Feature::Fraction,
+        ColumnType::LocalDate => Feature::Date,
+        ColumnType::LocalDateTime => Feature::DateTime,
+        ColumnType::Instant => Feature::Instant,
+        ColumnType::String => Feature::Text,
+        ColumnType::Json => Feature::Nested,
+    })
+}
+
+/// A decimal that holds the digits of as many numbers as there is room for: precision and scale may
+/// still grow under a lock (section 5.7).
+fn decimal_shape(known: Shape, column: &PageColumn, text: &str) -> Shape {
+    let (mut integer_digits, mut scale) = (known.integer_digits, known.scale);
+    for cell in &column.cells {
+        let Some(literal) = arrays::as_number(*cell, text) else { continue };
+        let shape = number::read(&literal).0;
+        let grown = (integer_digits.max(shape.integer_digits), scale.max(shape.scale));
+        if fits_decimal(grown.0, grown.1) {
+            (integer_digits, scale) = grown;
+        }
+    }
+    let features = Features::of(Feature::BigInteger).union(Features::of(Feature::Inexact));
+    debug_assert!(integer_digits + scale <= DECIMAL_DIGITS_MAX, "what grew fits");
+    Shape { features, integer_digits, scale }
+}
+
+/// Whether a column of this type holds what a lock to that type asks for.
+pub(crate) fn keeps_lock(column_type: ColumnType, locked: ColumnType) -> bool {
+    match (column_type, locked) {
+        (ColumnType::Decimal { .. }, ColumnType::Decimal { .. }) => true,
+        _ => column_type == locked,
+    }
+}
