@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -57,6 +58,10 @@ pub(crate) enum Command {
     Init(InitArguments),
     /// Print the first rows of a manifest's table, one JSON object a line; nothing is written
     Read(ReadArguments),
+    /// Answer the Functions protocol by what a manifest says, for others to call
+    Serve(ServeArguments),
+    /// Write everything that is needed to deploy a manifest; no container engine is used
+    Package(PackageArguments),
     /// Call a function once and show its rows and their types; nothing is written
     Preview(PreviewArguments),
     /// Ask a function whether it is well (its setup test); nothing is written
@@ -124,6 +129,58 @@ pub(crate) struct ReadArguments {
     pub(crate) range: RangeArguments,
     #[command(flatten)]
     pub(crate) given: GivenConnection,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "HASMORE_KEY, if it is set, is what callers must send as `Authorization: Bearer`. On Lambda, on $PORT and as an Azure custom handler, the address and the limits are those of the place."
+)]
+pub(crate) struct ServeArguments {
+    /// The manifest
+    #[arg(value_name = "FILE")]
+    pub(crate) manifest: PathBuf,
+    /// Where to listen, unless the place says it; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) address: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PackageArguments {
+    /// The manifest
+    #[arg(value_name = "FILE")]
+    pub(crate) manifest: PathBuf,
+    /// Where it will run
+    #[arg(long, value_name = "PLACE", value_enum)]
+    pub(crate) target: PackageTarget,
+    /// The folder to write; by default named after the manifest and the place
+    #[arg(short, long, value_name = "FOLDER")]
+    pub(crate) output: Option<PathBuf>,
+    /// The program hasmore-function; by default the one beside hasmore, or in PATH
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) binary: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PackageTarget {
+    /// AWS Lambda: an archive with `bootstrap`, and a SAM template
+    Lambda,
+    /// A container: a Dockerfile, and a service file
+    CloudRun,
+    /// An Azure function with a custom handler
+    Azure,
+}
+
+impl From<PackageTarget> for function::Target {
+    fn from(target: PackageTarget) -> function::Target {
+        match target {
+            PackageTarget::Lambda => function::Target::Lambda,
+            PackageTarget::CloudRun => function::Target::CloudRun,
+            PackageTarget::Azure => function::Target::Azure,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -5,9 +5,11 @@ mod demo;
 mod explain;
 mod init;
 mod manifest;
+mod package;
 mod preview;
 mod read;
 mod schema;
+mod serve;
 mod state;
 mod sync;
 mod tables;
@@ -33,6 +35,8 @@ pub(crate) fn run(arguments: &Arguments, log: &Arc<Log>) -> Result<Exit, Failure
         Command::Demo(arguments) => demo::run(arguments),
         Command::Init(arguments) => init::run(arguments),
         Command::Read(arguments) => read::run(global, arguments, log),
+        Command::Package(arguments) => package::run(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
         Command::Sync(arguments) => sync::run(global, arguments, log),
         Command::Preview(arguments) => preview::run(global, arguments, log),
         Command::Test(arguments) => test::run(global, arguments, log),

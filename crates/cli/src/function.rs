@@ -10,7 +10,6 @@ use transport::{
     HttpOptions, Log, Retrying,
 };
 
-use crate::clock;
 use crate::connection::{Connection, FunctionSource};
 
 /// A function at work: tried again where that helps, given up when a stop is asked for.
@@ -88,8 +87,8 @@ impl AnyFunction {
                 AnyFunction::Handler(Box::new(HandlerFunction::new(handler, options)?))
             }
             FunctionSource::Manifest(manifest) => {
-                let clock = Arc::new(|| clock::milliseconds_text(clock::now()));
-                AnyFunction::Manifest(Box::new(Connector::new((**manifest).clone(), clock)?))
+                let connector = Connector::new((**manifest).clone(), connector::system_clock())?;
+                AnyFunction::Manifest(Box::new(connector))
             }
             FunctionSource::Command { words, folder, environment } => {
                 let default = CommandOptions::default();

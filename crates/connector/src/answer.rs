@@ -6,6 +6,7 @@ use protocol::{MaxDeletes, Reading, Records, Response, State, TableHint, TableNa
 use tokio::time::Instant;
 
 use crate::plan::{Landing, Plan, TablePlan};
+use crate::read_error::ReadError;
 
 /// What one call may hold (F-091, F-092).
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +15,15 @@ pub(crate) struct Budget {
     pub(crate) bytes_max: u64,
     /// No page begins after this.
     pub(crate) until: Instant,
+    /// The whole answer as JSON, where the function's place has a limit.
+    pub(crate) answer_bytes_max: Option<u64>,
+    /// What is not read by then is left for the next call.
+    pub(crate) end: Option<Instant>,
 }
+
+/// Why a page of one row is not made smaller.
+const ROW_TOO_LARGE: &str =
+    "leave fields out with `drop`, or let the function run where more is let through";
 
 /// Rows gathered so far.
 pub(crate) struct Answer {
@@ -26,6 +35,8 @@ pub(crate) struct Answer {
     pub(crate) readings: Vec<Reading>,
     pages: u64,
     bytes: u64,
+    /// A row was refused.
+    full: bool,
 }
 
 /// Rows as one JSON array that is not closed yet.
@@ -66,6 +77,7 @@ impl Answer {
             readings: Vec::new(),
             pages: 0,
             bytes: 0,
+            full: false,
         }
     }
 
@@ -138,26 +150,66 @@ impl Answer {
     /// has time, so that empty windows are skipped and not answered (F-094). Inside one answer deletes come
     /// after inserts (Dec-25), so what may bring a row back waits for the next one.
     pub(crate) fn is_full(&self) -> bool {
-        if self.delete.values().any(|rows| rows.count > 0) {
-            return true;
-        }
-        let Budget { pages_max, bytes_max, until } = self.budget;
+        let Budget { pages_max, bytes_max, until, .. } = self.budget;
         let page = self.bytes / self.pages.max(1);
-        self.pages >= pages_max || self.bytes + page > bytes_max || Instant::now() >= until
+        self.full
+            || self.delete.values().any(|rows| rows.count > 0)
+            || self.pages >= pages_max
+            || self.bytes + page > bytes_max
+            || Instant::now() >= until
     }
 
-    /// Whether rows of `bytes` more still fit.
-    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
-        self.bytes == 0 || self.bytes + bytes as u64 <= self.budget.bytes_max
+    /// Whether a row of `bytes` more still fits; after one that does not, the answer is full.
+    pub(crate) fn has_room_for(&mut self, bytes: usize) -> bool {
+        self.full |= self.bytes > 0 && self.bytes + bytes as u64 > self.budget.bytes_max;
+        !self.full
+    }
+
+    /// By how many bytes the answer, as JSON, is over what its place lets through.
+    pub(crate) fn excess(&self, plan: &Plan, state: impl FnOnce() -> State) -> Option<u64> {
+        let bytes_max = self.budget.answer_bytes_max?;
+        let names = |tables: &IndexMap<String, Rows>| {
+            tables.keys().map(|name| (TableName(name.clone()), Records::default())).collect()
+        };
+        let around = Response {
+            state: state(),
+            insert: names(&self.insert),
+            delete: names(&self.delete),
+            schema: schema(plan),
+            soft_delete: self.soft_delete.iter().cloned().map(TableName).collect(),
+            readings: self.readings.clone(),
+            ..Response::default()
+        };
+        // A list counts its beginning among the rows, and `[]` here, so the sum is never too small.
+        let bytes = around.to_json().len() as u64 + self.bytes;
+        bytes.checked_sub(bytes_max).filter(|excess| *excess > 0)
+    }
+
+    /// A budget that leaves room for `excess` bytes beside the rows.
+    ///
+    /// # Errors
+    /// When the answer holds one row only, or none.
+    pub(crate) fn shrunk(&self, excess: u64) -> Result<Budget, ReadError> {
+        let rows: u64 = self.insert.values().chain(self.delete.values()).map(|it| it.count).sum();
+        if rows <= 1 {
+            let limit = self.budget.answer_bytes_max.unwrap_or_default();
+            let what = if rows == 1 { "a row and the state" } else { "the state" };
+            return Err(ReadError::new(
+                "answer_too_large",
+                format!(
+                    "{what} make an answer that is {excess} bytes over the {limit} that are let through"
+                ),
+                ROW_TOO_LARGE,
+            ));
+        }
+        let bytes_max = self.bytes.min(self.budget.bytes_max).saturating_sub(excess);
+        Ok(Budget { bytes_max, ..self.budget })
     }
 
     /// The answer; every table's key is declared each time.
     pub(crate) fn response(self, plan: &Plan, state: State, has_more: bool) -> Response {
         let records = |tables: IndexMap<String, Rows>| {
             tables.into_iter().map(|(name, rows)| (TableName(name), rows.close())).collect()
-        };
-        let hint = |table: &TablePlan| {
-            (TableName(table.name.clone()), TableHint { primary_key: table.primary_key.clone() })
         };
         let limit = |table: &TablePlan| {
             let percent = table.config.deletes.as_ref()?.max_deletes?.0;
@@ -169,12 +221,7 @@ impl Answer {
             state,
             insert: records(self.insert),
             delete: records(self.delete),
-            schema: plan
-                .tables
-                .iter()
-                .filter(|table| table.landing == Landing::Rows)
-                .map(hint)
-                .collect(),
+            schema: schema(plan),
             soft_delete: self.soft_delete.into_iter().map(TableName).collect(),
             has_more,
             warnings: self.warnings,
@@ -183,6 +230,14 @@ impl Answer {
             body_bytes: self.bytes,
         }
     }
+}
+
+/// Every table with its key.
+fn schema(plan: &Plan) -> Vec<(TableName, TableHint)> {
+    let hint = |table: &TablePlan| {
+        (TableName(table.name.clone()), TableHint { primary_key: table.primary_key.clone() })
+    };
+    plan.tables.iter().filter(|table| table.landing == Landing::Rows).map(hint).collect()
 }
 
 impl Rows {

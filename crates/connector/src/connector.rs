@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use minijinja::Value;
-use protocol::{Function, FunctionError, Request, Response, Warning};
+use protocol::{Function, FunctionError, Request, Response, Room, Warning};
 use tokio::time::Instant;
 
 use crate::ahead::Ahead;
@@ -14,6 +14,7 @@ use crate::manifest::Manifest;
 use crate::page::Page;
 use crate::plan::{Landing, Plan};
 use crate::progress::{Flat, Progress, Reading, sync_name};
+use crate::read_error::ReadError;
 use crate::reader::{Call, Reader};
 use crate::request_builder::HttpRequest;
 use crate::reshape::HashKey;
@@ -34,6 +35,11 @@ pub struct Connector {
 /// Tells the time as RFC 3339 in UTC. It is asked only where the manifest wants an upper bound.
 pub type Clock = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// The clock of the machine, to the millisecond.
+pub fn system_clock() -> Clock {
+    Arc::new(|| format!("{:.3}", jiff::Timestamp::now()))
+}
+
 /// Pages that children are read for, so that a page is not fetched again for each of them.
 #[derive(Default)]
 pub(crate) struct Kept(Mutex<Vec<(HttpRequest, Arc<Page>)>>);
@@ -41,9 +47,15 @@ pub(crate) struct Kept(Mutex<Vec<(HttpRequest, Arc<Page>)>>);
 /// As deep as parents are nested, and some.
 const KEPT_MAX: usize = 8;
 
-/// Lambda's 6 MB answer with room for what surrounds the rows (section 3 of the protocol).
+/// Rows of one answer, unless the manifest says otherwise (section 3 of the protocol): Lambda's 6 MB with
+/// room for what surrounds them, and more where more is let through.
 const BYTES_MAX: u64 = 4_500_000;
+const BYTES_MAX_BY_HTTP: u64 = 8_000_000;
+/// The smallest limit of a place that counts as more: that of Google's functions.
+const HTTP_BYTES: u64 = 10_000_000;
 const TIME_MAX: Duration = Duration::from_secs(10);
+/// What is kept of a call's time to write the answer and to send it: a tenth, and no more than this.
+const TIME_TO_ANSWER_MAX: Duration = Duration::from_secs(5);
 
 impl Kept {
     pub(crate) fn get(&self, request: &HttpRequest) -> Option<Arc<Page>> {
@@ -94,7 +106,7 @@ impl Connector {
     async fn answer(&self, request: &Request) -> Result<Response, FunctionError> {
         let flat = self.flat();
         let mut stored = Progress::read(&request.state, flat.as_ref())?;
-        let budget = self.budget();
+        let mut budget = self.budget(request.room);
         let scope = self.scope(request)?;
         let call = Call {
             hash_key: self.hash_key(&scope)?,
@@ -118,28 +130,38 @@ impl Connector {
         }
         let begun = progress.clone();
         let mut answer = Answer::new(budget);
+        let reader = Reader { connector: self, call: &call };
+        let has_more = loop {
+            let (before, mark) = (progress.clone(), answer.mark());
+            let step = match in_time(&budget, reader.step(&mut progress, &mut answer)).await {
+                Ok(()) => answer.excess(&self.plan, || progress.write(flat.as_ref())),
+                Err(error) if before == begun => return Err(error.into()),
+                // What is whole goes first; the next call meets the error, if it is still there (F-096).
+                Err(_) => Some(0),
+            };
+            match step {
+                None if progress.reading.is_empty() => break false,
+                None if answer.is_full() => break true,
+                None => {}
+                Some(_) if before != begun => {
+                    progress = before;
+                    answer.back_to(mark);
+                    break true;
+                }
+                // Even the first page is too much beside the state: fewer of its rows (F-091).
+                Some(excess) => {
+                    budget = answer.shrunk(excess)?;
+                    progress = begun.clone();
+                    answer = Answer::new(budget);
+                }
+            }
+        };
         if unfinished {
             answer.warnings.push(Warning::new(
                 "range_unfinished",
                 "a range of the past was not read to its end, and is given up; read it again",
             ));
         }
-        let reader = Reader { connector: self, call: &call };
-        let has_more = loop {
-            let (before, mark) = (progress.clone(), answer.mark());
-            match reader.step(&mut progress, &mut answer).await {
-                Ok(()) if progress.reading.is_empty() => break false,
-                Ok(()) if answer.is_full() => break true,
-                Ok(()) => {}
-                // What is whole goes first; the next call meets the error, if it is still there (F-096).
-                Err(_) if before != begun => {
-                    progress = before;
-                    answer.back_to(mark);
-                    break true;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        };
         if let Some(range) = range {
             progress = stored.with_range(range, progress);
         }
@@ -162,12 +184,21 @@ impl Connector {
         Ok(Response { state: request.state.clone(), ..Response::default() })
     }
 
-    fn budget(&self) -> Budget {
+    /// What the manifest asks for, within what the place of the function allows.
+    fn budget(&self, room: Room) -> Budget {
         let call = &self.manifest.call;
+        let by_http = room.bytes.is_some_and(|bytes| bytes >= HTTP_BYTES);
+        let bytes = if by_http { BYTES_MAX_BY_HTTP } else { BYTES_MAX };
+        let bytes = call.bytes.map_or(bytes, |size| size.0);
+        let time = call.time.map_or(TIME_MAX, |time| time.0);
+        let now = Instant::now();
+        let usable = room.time.map(|left| left - (left / 10).min(TIME_TO_ANSWER_MAX));
         Budget {
             pages_max: call.pages.unwrap_or(u64::MAX),
-            bytes_max: call.bytes.map_or(BYTES_MAX, |size| size.0),
-            until: Instant::now() + call.time.map_or(TIME_MAX, |time| time.0),
+            bytes_max: room.bytes.map_or(bytes, |max| bytes.min(max - max / 8)),
+            until: now + usable.map_or(time, |usable| time.min(usable / 2)),
+            answer_bytes_max: room.bytes,
+            end: usable.map(|usable| now + usable),
         }
     }
 
@@ -209,6 +240,20 @@ impl Connector {
         scope.set_texts("config", &config);
         Ok(scope)
     }
+}
+
+/// The step, unless it is not done when the answer has to be written (F-092).
+async fn in_time(
+    budget: &Budget,
+    step: impl Future<Output = Result<(), ReadError>>,
+) -> Result<(), ReadError> {
+    let Some(end) = budget.end else { return step.await };
+    tokio::time::timeout_at(end, step).await.unwrap_or_else(|_| {
+        Err(ReadError::Unavailable {
+            message: "no page was read to its end in the time that a call has where the function runs; give it more, or ask the API for fewer rows a page".into(),
+            retry_after: None,
+        })
+    })
 }
 
 impl Function for Connector {

@@ -36,6 +36,6 @@ mod draft;
 
 pub mod yaml;
 
-pub use connector::{Clock, Connector};
+pub use connector::{Clock, Connector, system_clock};
 pub use draft::{Draft, Sample, SampleRequest, sample};
 pub use selector::Path;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::{CustomPayload, Request, Secrets, State, SyncId};
+use protocol::{CustomPayload, Request, Room, Secrets, State, SyncId};
 
 use crate::policy::Policy;
 use crate::time::Timestamp;
@@ -143,6 +143,7 @@ impl Run {
             custom_payload: self.custom_payload.clone(),
             setup_test: false,
             sync_id: self.sync_id.clone(),
+            room: Room::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 
@@ -17,6 +18,17 @@ pub struct Request {
     /// `true` in setup tests; the key is left out of syncs (Dec-02, Q-05).
     pub setup_test: bool,
     pub sync_id: SyncId,
+    /// Set by what serves a function; never on the wire.
+    pub room: Room,
+}
+
+/// What the place where a function runs allows one answer to take (F-091, F-092).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// The time left until nobody waits for the answer any more.
+    pub time: Option<Duration>,
+    /// The largest answer, as JSON.
+    pub bytes: Option<u64>,
 }
 
 /// One value for all pages of a sync: a UUID (F-007).
@@ -94,6 +106,7 @@ impl Request {
             custom_payload: wire.custom_payload.unwrap_or_default(),
             setup_test: wire.setup_test.unwrap_or_default(),
             sync_id: SyncId(wire.sync_id.unwrap_or_default()),
+            room: Room::default(),
         })
     }
 }

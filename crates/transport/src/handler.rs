@@ -135,6 +135,11 @@ impl HandlerFunction {
             Language::Node => {
                 node::launch(&self.file, folder, node_client.as_deref(), cache_folder, log).await
             }
+            Language::Program => Ok(Launch {
+                program: self.file.task_root.join(&self.file.handler),
+                arguments: Vec::new(),
+                environment: Vec::new(),
+            }),
         }
     }
 

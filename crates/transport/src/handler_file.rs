@@ -16,6 +16,8 @@ pub(crate) struct HandlerFile {
 pub(crate) enum Language {
     Python,
     Node,
+    /// A program that speaks the Runtime API itself, as `bootstrap` does on Lambda.
+    Program,
 }
 
 impl HandlerFile {
@@ -43,6 +45,14 @@ impl HandlerFile {
             Some((directory, _)) => task_root.join(directory),
             None => task_root.clone(),
         };
+        if is_program(&directory.join(name)) {
+            let task_root = whole(&task_root);
+            return Ok(HandlerFile {
+                task_root,
+                handler: handler.to_owned(),
+                language: Language::Program,
+            });
+        }
         if directory.join(name).is_file() {
             return Err(FunctionError::Refused {
                 code: "handler_not_found",
@@ -62,11 +72,20 @@ impl HandlerFile {
                 hint: "move one of them to another folder".into(),
             });
         }
-        // The process runs in the task root, so a relative path would not survive.
-        let task_root = std::path::absolute(&task_root).unwrap_or(task_root);
-        let task_root = task_root.components().collect();
-        Ok(HandlerFile { task_root, handler: handler.to_owned(), language })
+        Ok(HandlerFile { task_root: whole(&task_root), handler: handler.to_owned(), language })
     }
+}
+
+/// The process runs in the task root, so a relative path would not survive.
+fn whole(task_root: &Path) -> PathBuf {
+    let whole = std::path::absolute(task_root);
+    whole.as_deref().unwrap_or(task_root).components().collect()
+}
+
+/// A file that may be run, and that is no source file.
+fn is_program(file: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    file.extension().is_none() && file.is_file() && access(file, Access::EXEC_OK).is_ok()
 }
 
 const EXAMPLE: &str =

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::failure::{indented, reported};
+use crate::failure::{error_of, indented, reported};
 use crate::handler::{HandlerOptions, Launch};
 use crate::handler_file::{HandlerFile, Language};
 use crate::lambda_api::{LambdaApi, Posted};
@@ -130,7 +130,7 @@ impl HandlerProcess {
                 if failure.error_type.as_deref().is_some_and(is_load_error) {
                     return Err(self.init_failed(failure));
                 }
-                Err(FunctionError::Failed(failure))
+                Err(error_of(failure, &body))
             }
             Posted::InitError(body) => Err(self.init_failed(read_report(&body, request))),
         }
@@ -149,6 +149,7 @@ impl HandlerProcess {
                 "add the package to requirements.txt beside the handler, or install it in the environment that is used"
             }
             Language::Node => "run npm install in the handler's folder",
+            Language::Program => "correct what the program needs to start",
         };
         FunctionError::Refused {
             code: "handler_init_failed",

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
-use protocol::{Failure, Function, FunctionError, Request};
+use protocol::{Failure, Function, FunctionError, Request, Room};
+use sha2::{Digest, Sha256};
 
 use crate::body::{self, BodyError};
+use crate::failure;
 use crate::listener::{HttpAnswer, Listener};
 
 /// Any Function as an HTTP endpoint; it ends when dropped, after the answers under way.
@@ -24,6 +26,41 @@ pub struct HttpServer {
 /// The largest request that Google's functions take (section 3 of the protocol).
 const REQUEST_BYTES_MAX: u64 = 32 << 20;
 
+/// How a Function is served.
+#[derive(Clone, Debug, Default)]
+pub struct HttpServerOptions {
+    /// What the place where it runs lets through; told to the Function with every request.
+    pub room: Room,
+    /// What callers must send as `Authorization: Bearer`; without one, everybody is answered.
+    pub key: Option<HttpKey>,
+}
+
+/// A key that lets callers in. `Debug` does not print it.
+#[derive(Clone)]
+pub struct HttpKey(String);
+
+impl HttpKey {
+    pub fn new(key: impl Into<String>) -> HttpKey {
+        HttpKey(key.into())
+    }
+
+    /// Compares digests, so that the time it takes tells nothing of the key.
+    fn opens(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given = given.and_then(|value| value.split_once(' '));
+        given.is_some_and(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("bearer")
+                && Sha256::digest(token.trim()) == Sha256::digest(&self.0)
+        })
+    }
+}
+
+impl std::fmt::Debug for HttpKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HttpKey")
+    }
+}
+
 impl HttpServer {
     /// Serves at `address`; port 0 takes a free one.
     ///
@@ -32,16 +69,25 @@ impl HttpServer {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn start<F>(address: SocketAddr, function: F) -> io::Result<HttpServer>
+    pub fn start<F>(
+        address: SocketAddr,
+        function: F,
+        options: HttpServerOptions,
+    ) -> io::Result<HttpServer>
     where
         F: Function + Send + Sync + 'static,
     {
-        let function = Arc::new(function);
+        let served = Arc::new((function, options));
         let listener = Listener::start(address, move |request| {
-            let function = Arc::clone(&function);
-            async move { answer(&*function, request).await }
+            let served = Arc::clone(&served);
+            async move { answer(&served.0, &served.1, request).await }
         })?;
         Ok(HttpServer { listener })
+    }
+
+    /// Takes no more requests, and waits for the answers under way.
+    pub async fn close(self) {
+        self.listener.close().await;
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -53,15 +99,28 @@ impl HttpServer {
     }
 }
 
-async fn answer(function: &impl Function, request: hyper::Request<Incoming>) -> HttpAnswer {
+async fn answer(
+    function: &impl Function,
+    options: &HttpServerOptions,
+    request: hyper::Request<Incoming>,
+) -> HttpAnswer {
+    if options.key.as_ref().is_some_and(|key| !key.opens(request.headers())) {
+        let message =
+            "the request lacks the key that this function wants: send Authorization: Bearer KEY";
+        let mut answer = tell(StatusCode::UNAUTHORIZED, &plain(message), None);
+        let scheme = HeaderValue::from_static("Bearer");
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        return answer;
+    }
     if request.method() != Method::POST {
-        let mut answer = report(StatusCode::METHOD_NOT_ALLOWED, &plain("send the request by POST"));
+        let failure = plain("send the request by POST");
+        let mut answer = tell(StatusCode::METHOD_NOT_ALLOWED, &failure, None);
         answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return answer;
     }
     let request = match read_request(request).await {
-        Ok(request) => request,
-        Err((status, message)) => return report(status, &plain(message)),
+        Ok(request) => Request { room: options.room, ..request },
+        Err((status, message)) => return tell(status, &plain(message), None),
     };
     match function.call(&request).await {
         Ok(response) => json(StatusCode::OK, response.to_json()),
@@ -94,39 +153,23 @@ async fn read_request(request: hyper::Request<Incoming>) -> Result<Request, (Sta
 }
 
 fn refuse(error: FunctionError) -> HttpAnswer {
-    let code = error.code();
-    match error {
-        FunctionError::Failed(failure) => report(StatusCode::INTERNAL_SERVER_ERROR, &failure),
-        FunctionError::Unavailable { message, retry_after, .. } => {
-            let mut answer = report(StatusCode::SERVICE_UNAVAILABLE, &plain(message));
-            if let Some(after) = retry_after {
-                let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-                answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            }
-            answer
-        }
-        FunctionError::TimedOut { .. }
-        | FunctionError::Malformed { .. }
-        | FunctionError::Refused { .. }
-        | FunctionError::Cancelled => {
-            let failure = Failure { error_type: Some(code.into()), ..plain(error.to_string()) };
-            report(StatusCode::INTERNAL_SERVER_ERROR, &failure)
-        }
+    let wait = failure::wait_seconds(&error);
+    if let FunctionError::Unavailable { message, .. } = error {
+        return tell(StatusCode::SERVICE_UNAVAILABLE, &plain(message), wait);
     }
+    tell(StatusCode::INTERNAL_SERVER_ERROR, &failure::failure_of(error), None)
 }
 
 fn plain(message: impl Into<String>) -> Failure {
     Failure { message: message.into(), ..Failure::default() }
 }
 
-/// The three error fields, always all of them (F-060).
-fn report(status: StatusCode, failure: &Failure) -> HttpAnswer {
-    let body = serde_json::json!({
-        "errorMessage": failure.message,
-        "errorType": failure.error_type.as_deref().unwrap_or_default(),
-        "stackTrace": failure.stack_trace,
-    });
-    json(status, body.to_string().into_bytes())
+fn tell(status: StatusCode, failure: &Failure, wait_seconds: Option<u64>) -> HttpAnswer {
+    let mut answer = json(status, failure::report(failure, None));
+    if let Some(seconds) = wait_seconds {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    answer
 }
 
 /// `Content-Type: application/json` on every answer (F-059).

@@ -10,6 +10,7 @@
 //! - [`cancel`](Cancellable): a Function that gives up when a stop is asked for
 //! - [`ahead`](Ahead): a Function that works while its caller is busy
 //! - [`http_server`](HttpServer): any Function as an HTTP endpoint
+//! - [`lambda_runtime`](LambdaRuntime): any Function as a Lambda
 
 // The functions.
 mod client;
@@ -23,6 +24,7 @@ mod retry;
 
 // The other end of the wire.
 mod http_server;
+mod lambda_runtime;
 
 // What a handler needs: its file, a runtime, a process and the API it works for.
 mod cache;
@@ -48,7 +50,8 @@ pub use cancel::Cancellable;
 pub use client::{HttpFunction, HttpOptions, SETUP_TEST_TIMEOUT};
 pub use command::{CommandFunction, CommandOptions};
 pub use handler::{HandlerFunction, HandlerOptions, LAMBDA_PAYLOAD_BYTES_MAX};
-pub use http_server::HttpServer;
+pub use http_server::{HttpKey, HttpServer, HttpServerOptions};
+pub use lambda_runtime::LambdaRuntime;
 pub use log::{Log, LogLine, LogSource, no_log};
 pub use retry::{Chance, Retrying, Sleep};
 pub use route::Proxies;

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 pub(crate) struct Listener {
     address: SocketAddr,
     /// Its drop is the signal.
-    _stop: watch::Sender<()>,
+    stop: watch::Sender<()>,
 }
 
 pub(crate) type HttpAnswer = hyper::Response<Full<Bytes>>;
@@ -56,11 +56,18 @@ impl Listener {
                 }
             }
         });
-        Ok(Listener { address, _stop: stop })
+        Ok(Listener { address, stop })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Takes no more connections, and waits for the answers under way.
+    pub(crate) async fn close(self) {
+        self.stop.send_replace(());
+        // Each connection holds a receiver.
+        self.stop.closed().await;
     }
 }
 

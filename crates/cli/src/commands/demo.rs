@@ -6,7 +6,7 @@ use bytes::Bytes;
 use destination_duckdb::{DuckDb, DuckDbOptions};
 use engine::{Limits, Options, Run, SyncEvent};
 use protocol::{CustomPayload, Function, FunctionError, Request, Response, Secrets};
-use transport::{HttpFunction, HttpOptions, HttpServer};
+use transport::{HttpFunction, HttpOptions, HttpServer, HttpServerOptions};
 
 use crate::arguments::DemoArguments;
 use crate::cells;
@@ -63,7 +63,8 @@ async fn remove_earlier_demo(database: &Path) -> Result<(), Failure> {
 
 async fn tell(database: &Path, paint: Paint) -> Result<(), Failure> {
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server = HttpServer::start(anywhere, DemoFunction).map_err(|error| {
+    let server = HttpServer::start(anywhere, DemoFunction, HttpServerOptions::default());
+    let server = server.map_err(|error| {
         Failure::new("no_port", format!("this machine gives no port on loopback: {error}"))
     })?;
     let function = HttpFunction::new(&server.url(), HttpOptions::default())?;

@@ -46,6 +46,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Make it writable, or set XDG_CACHE_HOME to a folder that is.",
     ),
     config(
+        "cannot_serve",
+        "The address to listen at cannot be had, or the Lambda Runtime API is gone.",
+        "Name another address with --address, such as 127.0.0.1:0 for a free port.",
+    ),
+    config(
         "command_not_executable",
         "The program of a `command` may not be run.",
         "Make it executable with chmod +x, or name its interpreter first.",
@@ -91,6 +96,16 @@ pub(super) const ALL: &[Explanation] = &[
         "Correct the path.",
     ),
     config(
+        "function_binary_not_found",
+        "There is no program hasmore-function to put into the package.",
+        "Install it beside hasmore, or name it with --binary; `cargo build --profile function -p function` makes it.",
+    ),
+    config(
+        "function_binary_unfit",
+        "The program to put into the package does not run where the package goes.",
+        "Name a hasmore-function for Linux that was built on a system with glibc 2.34 or older, with --binary.",
+    ),
+    config(
         "handler_ambiguous",
         "Several files could be the handler.",
         "Keep one of them, or name the handler by its whole path.",
@@ -114,6 +129,11 @@ pub(super) const ALL: &[Explanation] = &[
         "inline_secret",
         "A secret is written out where others can read it.",
         "Put it into an environment variable and write `${NAME}`, or into a file and write `file:path`.",
+    ),
+    config(
+        "invalid_environment",
+        "An environment variable says where the function runs, or how much is let through there, and cannot be read.",
+        "Correct it, or unset it; durations are written as 60s or 15m, sizes as 10 MB.",
     ),
     config(
         "invalid_header",

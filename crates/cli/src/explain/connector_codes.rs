@@ -55,6 +55,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Sync without `--from` first.",
     ),
     function(
+        "answer_too_large",
+        "One row alone, or the state, is larger than an answer may be where the function runs.",
+        "Leave fields out with `drop`, or let the function run where more is let through; Lambda takes 6 MB, Google's and Azure's functions more.",
+    ),
+    function(
         "invalid_cursor",
         "A row's cursor, `start`, or the cursor in the state is no value of the cursor's kind.",
         "Name the `kind` of the cursor, or another field; after a change of the manifest, reset the state.",

@@ -31,6 +31,7 @@ fn every_code_that_a_crate_knows_is_explained() {
         "engine",
         "connector",
         "transport",
+        "function",
         "destination-duckdb",
         "destination-postgres",
         "cli",

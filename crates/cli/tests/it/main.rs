@@ -18,12 +18,14 @@ mod log_events;
 mod main_job;
 mod manifest;
 mod output;
+mod package;
 mod paging;
 mod playground;
 mod postgres;
 mod preview;
 mod requests;
 mod schema;
+mod serve;
 mod setup_test;
 #[cfg(target_os = "linux")]
 mod startup;

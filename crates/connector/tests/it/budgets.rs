@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use protocol::Function;
+use protocol::{Function, Room};
 use serde_json::{Value, json};
 
 use crate::api::{Answered, Api, Asked, numbered, rows};
@@ -58,6 +58,84 @@ async fn f_094_empty_steps_are_skipped_within_a_call() {
     platform.sync().await.expect("a sync");
     assert!(api.lines().len() > 30);
     assert_eq!(platform.calls, 1);
+}
+
+/// A row that does not fit ends the answer at once, however small what came before it is.
+#[tokio::test]
+async fn f_091_a_large_row_after_a_small_one_waits_for_the_next_call() {
+    let rows = json!([{"id": 1}, {"id": 2, "text": "x".repeat(95)}, {"id": 3}]);
+    let api = Api::serve(move |_| Answered::json(rows.clone())).await;
+    let text =
+        "name: x\nbase_url: '{url}'\ncall: {bytes: 100}\ntables:\n  items: {primary_key: id}\n";
+    let mut platform = Platform::new(text, &api);
+    let start = std::time::Instant::now();
+    platform.sync().await.expect("a sync");
+    assert!(start.elapsed() < std::time::Duration::from_secs(5));
+    assert_eq!((platform.calls, platform.received), (3, 3));
+}
+
+fn within(platform: &Platform, room: Room) -> protocol::Request {
+    protocol::Request { room, ..platform.request() }
+}
+
+/// The state and the declared keys count too: what is measured is what is sent.
+#[tokio::test]
+async fn f_091_an_answer_is_measured_as_it_is_sent() {
+    let api = Api::serve(|_: &Asked| Answered::json(json!(rows(50)))).await;
+    let names: String = (0..40).map(|n| format!("  other{n}: {{primary_key: id}}\n")).collect();
+    let text =
+        format!("name: x\nbase_url: '{{url}}'\ntables:\n  items: {{primary_key: id}}\n{names}");
+    let mut platform = Platform::new(&text, &api);
+    for _ in 0..500 {
+        let room = Room { bytes: Some(3_000), ..Room::default() };
+        let response = platform.connector.call(&within(&platform, room)).await.expect("an answer");
+        let bytes = response.to_json().len();
+        assert!(bytes <= 3_000, "{bytes}");
+        let has_more = response.has_more;
+        platform.land(response);
+        if !has_more {
+            break;
+        }
+    }
+    assert_eq!(platform.ids("items").len(), 50);
+    assert_eq!(platform.received, 41 * 50, "no row twice");
+}
+
+#[tokio::test]
+async fn f_091_a_row_that_never_fits_is_an_error() {
+    let row = json!([{"id": 1, "text": "x".repeat(2_000)}]);
+    let api = Api::serve(move |_| Answered::json(row.clone())).await;
+    let text = "name: x\nbase_url: '{url}'\ntables:\n  items: {primary_key: id}\n";
+    let platform = Platform::new(text, &api);
+    let room = Room { bytes: Some(1_000), ..Room::default() };
+    let error = platform.connector.call(&within(&platform, room)).await.expect_err("too large");
+    assert_eq!(error.code(), "answer_too_large");
+}
+
+/// The second page takes longer than the call has: the first is answered in time, and the next call
+/// goes on with the second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn f_092_a_page_that_is_late_is_left_for_the_next_call() {
+    let slow = |asked: &Asked| {
+        if asked.query["page"] == "2" {
+            let late = std::time::Duration::from_millis(1_500);
+            tokio::task::block_in_place(|| std::thread::sleep(late));
+        }
+        Answered::json(json!(numbered(&rows(6), asked, 1, 2)))
+    };
+    let api = Api::serve(slow).await;
+    let mut platform = Platform::new(PAGED, &api);
+    let room = |ms| Room { time: Some(std::time::Duration::from_millis(ms)), ..Room::default() };
+    let start = std::time::Instant::now();
+    let response = platform.connector.call(&within(&platform, room(1_000))).await;
+    let response = response.expect("an answer");
+    assert!(start.elapsed() < std::time::Duration::from_millis(1_400));
+    assert_eq!((response.rows(), response.has_more), (2, true));
+    platform.land(response);
+    let error = platform.connector.call(&within(&platform, room(200))).await.expect_err("late");
+    assert!(matches!(error, protocol::FunctionError::Unavailable { .. }), "{error:?}");
+    platform.sync().await.expect("a sync");
+    assert_eq!((platform.ids("items"), platform.received), (vec![1, 2, 3, 4, 5, 6], 6));
 }
 
 /// Answers 429 and other faults `times` times, then well.

@@ -101,7 +101,7 @@ impl Platform {
         Ok(has_more)
     }
 
-    fn land(&mut self, response: Response) {
+    pub(crate) fn land(&mut self, response: Response) {
         let keys: BTreeMap<String, Vec<String>> = response
             .schema
             .iter()

@@ -8,7 +8,7 @@ use protocol::{Failure, Function, FunctionError, Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use transport::{HttpFunction, HttpOptions, HttpServer};
+use transport::{HttpFunction, HttpKey, HttpOptions, HttpServer, HttpServerOptions};
 
 use crate::{PAGE, outcome, request};
 
@@ -44,14 +44,21 @@ impl Function for Scripted {
     }
 }
 
-fn loopback() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
+fn start(function: impl Function + Send + Sync + 'static) -> std::io::Result<HttpServer> {
+    serve(function, HttpServerOptions::default())
+}
+
+fn serve(
+    function: impl Function + Send + Sync + 'static,
+    options: HttpServerOptions,
+) -> std::io::Result<HttpServer> {
+    HttpServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), function, options)
 }
 
 async fn check_same(state: &str) {
     let state = protocol::State::from_json(state).expect("a state");
     let request = Request { state, ..request() };
-    let server = HttpServer::start(loopback(), Scripted).expect("a free port");
+    let server = start(Scripted).expect("a free port");
     let client = HttpFunction::new(&server.url(), HttpOptions::default()).expect("a URL");
     let direct = Scripted.call(&request).await;
     let carried = client.call(&request).await;
@@ -72,7 +79,7 @@ async fn a_client_in_front_of_a_server_behaves_as_the_function() {
 
 #[tokio::test]
 async fn f_060_what_only_a_caller_can_conclude_arrives_as_a_failure() {
-    let server = HttpServer::start(loopback(), Scripted).expect("a free port");
+    let server = start(Scripted).expect("a free port");
     let client = HttpFunction::new(&server.url(), HttpOptions::default()).expect("a URL");
     let state = protocol::State::from_json(r#""is malformed""#).expect("a state");
     expect!["function_error: function failed: invalid_response: function broke the protocol: insert is odd"]
@@ -97,7 +104,7 @@ fn post(body: &str) -> String {
 
 #[tokio::test]
 async fn f_059_a_success_is_200_with_json_and_a_boolean_has_more() {
-    let server = HttpServer::start(loopback(), Always(PAGE)).expect("a free port");
+    let server = start(Always(PAGE)).expect("a free port");
     expect![[r#"
         HTTP/1.1 200 OK
         content-type: application/json
@@ -110,7 +117,7 @@ async fn f_059_a_success_is_200_with_json_and_a_boolean_has_more() {
 
 #[tokio::test]
 async fn f_060_a_failure_is_500_with_the_three_error_fields() {
-    let server = HttpServer::start(loopback(), Scripted).expect("a free port");
+    let server = start(Scripted).expect("a free port");
     expect![[r#"
         HTTP/1.1 500 Internal Server Error
         content-type: application/json
@@ -123,7 +130,7 @@ async fn f_060_a_failure_is_500_with_the_three_error_fields() {
 
 #[tokio::test]
 async fn what_is_no_request_is_told_what_is_wrong() {
-    let server = HttpServer::start(loopback(), Scripted).expect("a free port");
+    let server = start(Scripted).expect("a free port");
     let answers = [
         raw(&server, "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").await,
         raw(&server, &post("[]")).await,
@@ -172,7 +179,7 @@ async fn a_dropped_server_finishes_the_answer_under_way_and_takes_no_more() {
     }
     let (begun, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let function = Waits(Arc::clone(&begun), Arc::clone(&release));
-    let server = HttpServer::start(loopback(), function).expect("a free port");
+    let server = start(function).expect("a free port");
     let address = server.address();
     let client = HttpFunction::new(&server.url(), HttpOptions::default()).expect("a URL");
     let ending = async {
@@ -186,4 +193,23 @@ async fn a_dropped_server_finishes_the_answer_under_way_and_takes_no_more() {
     let request = request();
     let (answer, ()) = tokio::join!(client.call(&request), ending);
     answer.expect("the answer under way");
+}
+
+#[tokio::test]
+async fn f_018_a_locked_function_answers_only_who_has_the_key() {
+    let options =
+        HttpServerOptions { key: Some(HttpKey::new("a-long-key")), ..HttpServerOptions::default() };
+    let server = serve(Always(PAGE), options).expect("a free port");
+    let call = async |header: Option<&str>| {
+        let headers = header.map(|value| ("Authorization".to_owned(), value.to_owned()));
+        let options =
+            HttpOptions { headers: headers.into_iter().collect(), ..HttpOptions::default() };
+        let client = HttpFunction::new(&server.url(), options).expect("a URL");
+        outcome(&client.call(&request()).await)
+    };
+    let refused = "function_error: function failed: the request lacks the key that this function wants: send Authorization: Bearer KEY";
+    assert_eq!(call(None).await, refused);
+    assert_eq!(call(Some("Bearer a-long-ke")).await, refused);
+    assert_eq!(call(Some("Basic a-long-key")).await, refused);
+    assert!(call(Some("Bearer a-long-key")).await.starts_with("{"));
 }

@@ -1,4 +1,5 @@
 use std::ffi::OsStr;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -87,6 +88,17 @@ impl Running {
         let process = self.process().to_string();
         let sent = Command::new("kill").arg(format!("-{name}")).arg(process).status();
         assert!(sent.expect("kill runs").success(), "the signal is sent");
+    }
+
+    /// Waits for the next line of standard error.
+    pub(crate) fn next_error_line(&mut self) -> String {
+        let stderr = self.child.stderr.as_mut().expect("a pipe");
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while stderr.read(&mut byte).expect("it can be read") == 1 && byte != *b"\n" {
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).expect("text")
     }
 
     pub(crate) fn end(self) -> Ended {
