@@ -201,6 +201,19 @@ impl Connection {
         Ok(Connection { function: FunctionSource::Manifest(Box::new(manifest)), ..self })
     }
 
+    /// Refuses a function whose state must be kept, for commands that keep none.
+    pub(crate) fn without_state(self) -> Result<Connection, Failure> {
+        match &self.function {
+            FunctionSource::Manifest(manifest) if manifest.keeps_tokens() => Err(Failure::new(
+                "state_needed",
+                "its login gives out a new refresh token each time, which would be lost here",
+            )
+            .of(&self.name)
+            .hint("sync; only a sync keeps what the state holds")),
+            _ => Ok(self),
+        }
+    }
+
     /// Where rows land, for commands that cannot do without.
     pub(crate) fn destination(&self) -> Result<&Location, Failure> {
         self.destination.as_ref().ok_or_else(|| {

@@ -26,14 +26,20 @@ impl Drop for UnderWay {
 const WAITING_MAX: usize = 16;
 
 impl Ahead {
-    /// Sends a request whose answer will probably be asked for.
-    pub(crate) fn begin(&self, http: &Http, request: &HttpRequest, deadline: Instant) {
+    /// Sends a request whose answer will probably be asked for. `signed` is the same as it is sent.
+    pub(crate) fn begin(
+        &self,
+        http: &Http,
+        request: &HttpRequest,
+        signed: HttpRequest,
+        deadline: Instant,
+    ) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() >= WAITING_MAX || waiting.contains_key(request) {
             return;
         }
-        let (http, sent) = (http.clone(), request.clone());
-        let task = tokio::spawn(async move { http.send(&sent, Some(deadline)).await });
+        let http = http.clone();
+        let task = tokio::spawn(async move { http.send(&signed, Some(deadline)).await });
         waiting.insert(request.clone(), UnderWay(task));
     }
 
@@ -45,6 +51,7 @@ impl Ahead {
         &self,
         http: &Http,
         request: &HttpRequest,
+        signed: &HttpRequest,
         deadline: Instant,
     ) -> Result<Answer, HttpError> {
         let mine = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(request);
@@ -53,7 +60,7 @@ impl Ahead {
         {
             return Ok(answer);
         }
-        http.send(request, Some(deadline)).await
+        http.send(signed, Some(deadline)).await
     }
 
     /// Gives up what nobody asked for.

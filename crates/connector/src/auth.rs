@@ -1,4 +1,8 @@
-//! What lets a request in: values from secrets, or a token that is fetched for them.
+//! What lets a request in: values from secrets, a token that is fetched or made for them, a signature.
+
+mod jwt;
+mod kept;
+mod sign;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,12 +12,18 @@ use base64::engine::general_purpose::STANDARD;
 use protocol::Secrets;
 use tokio::time::Instant;
 
+use crate::connector::Clock;
 use crate::http::{Http, HttpError, describe};
 use crate::manifest::{Auth, Manifest, TableConfig, Target};
 use crate::read_error::ReadError;
 use crate::request_builder::{HttpRequest, NAMES, RequestTemplate};
 use crate::selector::{Path, scalar};
 use crate::template::{Scope, Template, TemplateError, Templates};
+
+use jwt::SignedToken;
+use kept::Kept;
+pub(crate) use kept::StoredToken;
+use sign::Signature;
 
 /// How requests are let in, compiled.
 pub(crate) struct Authenticator {
@@ -30,6 +40,8 @@ enum Kind {
     Value(Target, Template),
     Basic(Template, Template),
     Token(Box<TokenSource>),
+    Jwt(SignedToken),
+    Signature(Signature),
 }
 
 /// Where tokens come from, and where they are written.
@@ -39,6 +51,10 @@ struct TokenSource {
     path: Path,
     to: Option<Target>,
     is_oauth2: bool,
+    /// Exchanged for the token.
+    assertion: Option<SignedToken>,
+    /// What is known of refresh tokens that change.
+    kept: Option<Kept>,
 }
 
 #[derive(Clone)]
@@ -69,9 +85,10 @@ impl Authenticator {
                 Kind::Value(key.to.clone(), compile(&key.value)?)
             }
             Auth::Oauth2(oauth) => {
-                let grant = match oauth.refresh_token {
-                    Some(_) => "refresh_token",
-                    None => "client_credentials",
+                let grant = match (&oauth.refresh_token, &oauth.assertion) {
+                    (Some(_), _) => "refresh_token",
+                    (None, Some(_)) => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+                    (None, None) => "client_credentials",
                 };
                 let mut form = oauth.fields.clone();
                 form.insert("grant_type".into(), grant.into());
@@ -79,13 +96,20 @@ impl Authenticator {
                 for (name, value) in optional {
                     form.extend(value.clone().map(|value| (name.to_owned(), value)));
                 }
-                let basic = if oauth.basic {
-                    Some((compile(&oauth.client_id)?, compile(&oauth.client_secret)?))
-                } else {
-                    form.insert("client_id".into(), oauth.client_id.clone());
-                    form.insert("client_secret".into(), oauth.client_secret.clone());
-                    None
-                };
+                let client = oauth.client_id.as_ref().zip(oauth.client_secret.as_ref());
+                let mut basic = None;
+                match client.filter(|_| oauth.basic) {
+                    Some((id, secret)) => basic = Some((compile(id)?, compile(secret)?)),
+                    None => {
+                        let id = oauth.client_id.iter().map(|id| ("client_id", id));
+                        let secret = oauth.client_secret.iter().map(|it| ("client_secret", it));
+                        form.extend(id.chain(secret).map(|(name, it)| (name.into(), it.clone())));
+                    }
+                }
+                let assertion = oauth.assertion.as_ref();
+                let assertion =
+                    assertion.map(|jwt| SignedToken::compile(jwt, templates)).transpose()?;
+                let kept = Kept::compile(oauth, templates)?;
                 let table = TableConfig {
                     path: Some(oauth.token_url.clone()),
                     form,
@@ -97,6 +121,8 @@ impl Authenticator {
                     path: "access_token".parse().expect("a path"),
                     to: None,
                     is_oauth2: true,
+                    assertion,
+                    kept,
                 }))
             }
             Auth::Session(session) => {
@@ -114,8 +140,13 @@ impl Authenticator {
                     path: session.token.clone(),
                     to: session.to.clone(),
                     is_oauth2: false,
+                    assertion: None,
+                    kept: None,
                 }))
             }
+            Auth::Jwt(jwt) => Kind::Jwt(SignedToken::compile(jwt, templates)?),
+            Auth::Aws(aws) => Kind::Signature(Signature::aws(aws, templates)?),
+            Auth::Hmac(hmac) => Kind::Signature(Signature::hmac(hmac, templates)?),
         };
         Ok(Authenticator { kind, token: Mutex::default(), fetching: tokio::sync::Mutex::default() })
     }
@@ -131,15 +162,19 @@ impl Authenticator {
         scope: &Scope,
     ) -> Result<(), TemplateError> {
         match &self.kind {
-            Kind::None => {}
+            Kind::None | Kind::Signature(_) => {}
             Kind::Value(to, value) => put(request, to, templates.render(value, scope)?),
             Kind::Basic(username, password) => {
                 let value = basic(username, password, templates, scope)?;
                 put(request, &Target::Header("authorization".into()), value);
             }
-            Kind::Token(source) => {
+            Kind::Token(_) | Kind::Jwt(_) => {
                 let token = self.current().map(|token| token.text).unwrap_or_default();
-                match &source.to {
+                let to = match &self.kind {
+                    Kind::Token(source) => source.to.as_ref(),
+                    _ => None,
+                };
+                match to {
                     Some(to) => put(request, to, token),
                     None => {
                         let value = format!("Bearer {token}");
@@ -149,6 +184,48 @@ impl Authenticator {
             }
         }
         Ok(())
+    }
+
+    /// The request as it is sent: a signature tells the time, so it is added last.
+    ///
+    /// # Errors
+    /// When a template has no value.
+    pub(crate) fn sign(
+        &self,
+        request: &HttpRequest,
+        templates: &Templates,
+        scope: &Scope,
+        now: &Clock,
+    ) -> Result<HttpRequest, TemplateError> {
+        match &self.kind {
+            Kind::Signature(signature) => signature.sign(request, templates, scope, now),
+            _ => Ok(request.clone()),
+        }
+    }
+
+    /// What the state says of a refresh token, before anything is sent.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn recall(
+        &self,
+        stored: Option<&StoredToken>,
+        templates: &Templates,
+        scope: &Scope,
+    ) -> Result<(), ReadError> {
+        self.kept().map_or(Ok(()), |kept| kept.recall(stored, templates, scope))
+    }
+
+    /// What the state is to say of a refresh token, and whether that is new since it was recalled.
+    pub(crate) fn stored(&self) -> (Option<StoredToken>, bool) {
+        self.kept().map_or((None, false), Kept::stored)
+    }
+
+    fn kept(&self) -> Option<&Kept> {
+        match &self.kind {
+            Kind::Token(source) => source.kept.as_ref(),
+            _ => None,
+        }
     }
 
     /// Fetches a token where one is needed and none is at hand.
@@ -161,20 +238,32 @@ impl Authenticator {
         templates: &Templates,
         paths: &Templates,
         scope: &Scope,
-        deadline: Instant,
+        (deadline, now): (Instant, &Clock),
     ) -> Result<(), ReadError> {
+        if let Kind::Jwt(jwt) = &self.kind {
+            if self.current().is_none() {
+                let text = jwt.make(templates, scope, now).map_err(refused_template)?;
+                self.keep(text, Some(jwt.life));
+            }
+            return Ok(());
+        }
         let Kind::Token(source) = &self.kind else { return Ok(()) };
         let _alone = self.fetching.lock().await;
         if self.current().is_some() {
             return Ok(());
         }
-        let failed = |error: TemplateError| {
-            ReadError::new("invalid_template", error.to_string(), "correct `auth`")
-        };
+        let failed = refused_template;
         let mut request = source.request.build(templates, paths, scope, &[]).map_err(failed)?;
         if let Some((username, password)) = &source.basic {
             let value = basic(username, password, templates, scope).map_err(failed)?;
             put(&mut request, &Target::Header("authorization".into()), value);
+        }
+        if let Some(assertion) = &source.assertion {
+            let assertion = assertion.make(templates, scope, now).map_err(failed)?;
+            set_field(&mut request, "assertion", &assertion);
+        }
+        if let Some(token) = source.kept.as_ref().and_then(Kept::current) {
+            set_field(&mut request, "refresh_token", &token);
         }
         let answer = http.send(&request, Some(deadline)).await.map_err(|error| match error {
             HttpError::Unavailable { message, retry_after } => {
@@ -202,22 +291,26 @@ impl Authenticator {
             && !request.body.as_ref().is_some_and(|body| holds(body, &rotated))
             && request.body.as_ref().is_some_and(|body| holds(body, "refresh_token"))
         {
-            return Err(ReadError::new(
-                "refresh_token_rotated",
-                format!(
-                    "{place} gave out a new refresh token, which cannot be kept: the one in the secrets may be void now"
-                ),
-                "use client credentials, or let the server give out refresh tokens that stay",
-            ));
+            let Some(kept) = &source.kept else {
+                return Err(ReadError::new(
+                    "refresh_token_rotated",
+                    format!(
+                        "{place} gave out a new refresh token, which cannot be kept: the one in the secrets may be void now"
+                    ),
+                    "say with `keep_with` by which key it is kept in the state, or use client credentials",
+                ));
+            };
+            kept.keep(&rotated, templates, scope)?;
         }
         let seconds = find("expires_in").filter(|_| source.is_oauth2);
         let seconds = seconds.and_then(|seconds| seconds.parse::<u64>().ok());
-        let expires = seconds.map(|seconds| {
-            let life = Duration::from_secs(seconds);
-            Instant::now() + life.saturating_sub(MARGIN.min(life / 2))
-        });
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(Token { text, expires });
+        self.keep(text, seconds.map(Duration::from_secs));
         Ok(())
+    }
+
+    fn keep(&self, text: String, life: Option<Duration>) {
+        let expires = life.map(|life| Instant::now() + life.saturating_sub(MARGIN.min(life / 2)));
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(Token { text, expires });
     }
 
     /// What is as secret as the secrets: the token, and what HTTP Basic makes of them.
@@ -226,10 +319,13 @@ impl Authenticator {
         if let Some(token) = self.current() {
             concealed.insert("token", &token.text);
         }
+        if let Some(token) = self.kept().and_then(Kept::current) {
+            concealed.insert("refresh token", &token);
+        }
         let pair = match &self.kind {
             Kind::Basic(username, password) => Some((username, password)),
             Kind::Token(source) => source.basic.as_ref().map(|(id, secret)| (id, secret)),
-            Kind::None | Kind::Value(..) => None,
+            Kind::None | Kind::Value(..) | Kind::Jwt(_) | Kind::Signature(_) => None,
         };
         let value =
             pair.and_then(|(username, password)| basic(username, password, templates, scope).ok());
@@ -242,13 +338,17 @@ impl Authenticator {
     /// Forgets a token that was refused. Whether there was one, so that asking again may help.
     pub(crate) fn forget(&self) -> bool {
         let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(self.kind, Kind::Token(_)) && token.take().is_some()
+        matches!(self.kind, Kind::Token(_) | Kind::Jwt(_)) && token.take().is_some()
     }
 
     fn current(&self) -> Option<Token> {
         let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
         token.filter(|token| token.expires.is_none_or(|expires| Instant::now() < expires))
     }
+}
+
+fn refused_template(error: TemplateError) -> ReadError {
+    ReadError::new("invalid_template", error.to_string(), "correct `auth`")
 }
 
 fn refused(message: String) -> ReadError {
@@ -268,6 +368,15 @@ fn token_request(
     };
     RequestTemplate::compile(&bare, "", table, &[], templates, paths)
         .map_err(|problem| problem.error)
+}
+
+/// Gives a field of a form this value.
+fn set_field(request: &mut HttpRequest, name: &str, value: &str) {
+    let body = request.body.take().unwrap_or_default();
+    let others = form_urlencoded::parse(&body).filter(|(known, _)| known != name);
+    let mut fields = form_urlencoded::Serializer::new(String::new());
+    fields.extend_pairs(others).append_pair(name, value);
+    request.body = Some(fields.finish().into());
 }
 
 /// Whether a form holds this text as a name or a value.

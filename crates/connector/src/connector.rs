@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::ahead::Ahead;
 use crate::answer::{Answer, Budget};
-use crate::http::Http;
+use crate::http::{Http, Identity, Reach};
 use crate::manifest::Manifest;
 use crate::page::Page;
 use crate::plan::{Landing, Plan};
@@ -18,7 +18,7 @@ use crate::read_error::ReadError;
 use crate::reader::{Call, Reader};
 use crate::request_builder::HttpRequest;
 use crate::reshape::HashKey;
-use crate::template::Scope;
+use crate::template::{Scope, Template};
 
 /// A Function that reads an API as its manifest says.
 ///
@@ -92,7 +92,7 @@ impl Connector {
             hint: "correct the manifest".into(),
         })?;
         let agent = format!("hasmore/{} ({:.60})", env!("CARGO_PKG_VERSION"), manifest.name);
-        let http = Http::new(&manifest.requests, &agent);
+        let http = Http::new(&manifest.requests, &agent, Reach::Anywhere);
         Ok(Connector {
             manifest,
             plan,
@@ -101,6 +101,16 @@ impl Connector {
             kept: Kept::default(),
             clock,
         })
+    }
+
+    /// The same, but neither redirects nor links lead it to an address inside of the network around it: for
+    /// functions in a cloud, where that is whom nobody outside should reach. The manifest's own addresses
+    /// may be anywhere.
+    #[must_use]
+    pub fn public_only(mut self) -> Connector {
+        let agent = format!("hasmore/{} ({:.60})", env!("CARGO_PKG_VERSION"), self.manifest.name);
+        self.http = Http::new(&self.manifest.requests, &agent, Reach::PublicOnly);
+        self
     }
 
     async fn answer(&self, request: &Request) -> Result<Response, FunctionError> {
@@ -115,6 +125,11 @@ impl Connector {
             now: Arc::clone(&self.clock),
             deadline: budget.until,
         };
+        self.identify(&call.scope)?;
+        let Plan { authenticator, templates, .. } = &self.plan;
+        authenticator
+            .recall(stored.refresh_token.as_ref(), templates, &call.scope)
+            .map_err(FunctionError::from)?;
         if request.setup_test {
             return self.setup_test(&call, request).await;
         }
@@ -131,19 +146,24 @@ impl Connector {
         let begun = progress.clone();
         let mut answer = Answer::new(budget);
         let reader = Reader { connector: self, call: &call };
+        let has_new_token = || authenticator.stored().1;
         let has_more = loop {
             let (before, mark) = (progress.clone(), answer.mark());
             let step = match in_time(&budget, reader.step(&mut progress, &mut answer)).await {
-                Ok(()) => answer.excess(&self.plan, || progress.write(flat.as_ref())),
-                Err(error) if before == begun => return Err(error.into()),
+                Ok(()) => {
+                    progress.refresh_token = authenticator.stored().0;
+                    answer.excess(&self.plan, || progress.write(flat.as_ref()))
+                }
+                Err(error) if before == begun && !has_new_token() => return Err(error.into()),
                 // What is whole goes first; the next call meets the error, if it is still there (F-096).
                 Err(_) => Some(0),
             };
             match step {
                 None if progress.reading.is_empty() => break false,
-                None if answer.is_full() => break true,
+                // A new token must not wait: what the state held before may be void.
+                None if answer.is_full() || has_new_token() => break true,
                 None => {}
-                Some(_) if before != begun => {
+                Some(_) if before != begun || has_new_token() => {
                     progress = before;
                     answer.back_to(mark);
                     break true;
@@ -165,6 +185,7 @@ impl Connector {
         if let Some(range) = range {
             progress = stored.with_range(range, progress);
         }
+        progress.refresh_token = authenticator.stored().0;
         Ok(answer.response(&self.plan, progress.write(flat.as_ref()), has_more))
     }
 
@@ -174,14 +195,43 @@ impl Connector {
         self.kept.clear();
     }
 
-    /// One request of the first table, and no rows (F-029).
+    /// One request of the first table, and no rows (F-029). Where logging in gives out a new token, nothing
+    /// is asked: the answer's state is not kept, and the token would be lost with it.
     async fn setup_test(&self, call: &Call, request: &Request) -> Result<Response, FunctionError> {
+        let done = Response { state: request.state.clone(), ..Response::default() };
+        if self.manifest.keeps_tokens() {
+            let message =
+                "the login is not tried in a test, since it gives out a new refresh token";
+            return Ok(Response {
+                warnings: vec![Warning::new("login_untested", message)],
+                ..done
+            });
+        }
         let reader = Reader { connector: self, call };
         let roots = self.plan.roots.iter().map(|root| &self.plan.tables[*root]);
         let mut roots = roots.filter(|root| !matches!(root.landing, Landing::Deletes(_)));
         let first = roots.next().expect("a table that has a feed of deletes is a root, or has one");
         reader.first_page(first).await.map_err(FunctionError::from)?;
-        Ok(Response { state: request.state.clone(), ..Response::default() })
+        Ok(done)
+    }
+
+    /// Shows the certificate that the manifest names.
+    fn identify(&self, scope: &Scope) -> Result<(), FunctionError> {
+        let refused = |message: String| {
+            FunctionError::Refused {
+            code: "invalid_certificate",
+            message,
+            hint: "give PEM: a certificate begins with -----BEGIN CERTIFICATE-----, a key with -----BEGIN PRIVATE KEY-----".into(),
+        }
+        };
+        let render = |template: &Option<Template>| {
+            let text = template.as_ref().map(|text| self.plan.templates.render(text, scope));
+            text.transpose().map_err(|error| refused(error.to_string()))
+        };
+        let tls = &self.plan.tls;
+        let own = render(&tls.certificate)?.zip(render(&tls.key)?);
+        let identity = Identity { own, authority: render(&tls.authority)? };
+        self.http.identify(identity).map_err(|error| refused(error.to_string()))
     }
 
     /// What the manifest asks for, within what the place of the function allows.
@@ -232,6 +282,14 @@ impl Connector {
             })?;
             let value: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
             secrets.insert(name.clone(), Value::from_serialize(&value));
+        }
+        for name in &self.manifest.optional_secrets {
+            let value = request
+                .secrets
+                .get_json(name)
+                .and_then(|json| serde_json::from_str::<serde_json::Value>(json).ok());
+            let value = value.map_or(Value::from(""), |value| Value::from_serialize(&value));
+            secrets.insert(name.clone(), value);
         }
         let mut config = self.manifest.config.clone();
         config.extend(request.custom_payload.clone());

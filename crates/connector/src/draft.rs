@@ -13,7 +13,7 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
-use crate::http::{Http, HttpError, describe, place};
+use crate::http::{Http, HttpError, Reach, describe, place};
 use crate::manifest::Requests;
 use crate::request_builder::HttpRequest;
 
@@ -106,8 +106,10 @@ pub async fn sample(request: &SampleRequest) -> Result<Sample, FunctionError> {
         headers,
         body,
         tells_body: true,
+        is_away: false,
     };
-    let http = Http::new(&Requests::default(), concat!("hasmore/", env!("CARGO_PKG_VERSION")));
+    let agent = concat!("hasmore/", env!("CARGO_PKG_VERSION"));
+    let http = Http::new(&Requests::default(), agent, Reach::Anywhere);
     let answer = http.send(&http_request, Some(Instant::now() + TIMEOUT)).await;
     let answer = answer.map_err(|error| match error {
         HttpError::Unavailable { message, retry_after } => {

@@ -1,16 +1,21 @@
 //! The one place that sends: tries again, keeps to budgets, follows redirects without leaking keys.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+mod clients;
+
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{StatusCode, Url};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::manifest::Requests;
 use crate::request_builder::HttpRequest;
+
+pub(crate) use clients::{BadIdentity, Identity, one_per_line};
+use clients::{ClientKind, Clients};
 
 /// Sends requests within what [`Requests`] allows, all tables together. Cheap to clone.
 #[derive(Clone)]
@@ -18,9 +23,8 @@ pub(crate) struct Http(Arc<Inner>);
 
 struct Inner {
     user_agent: String,
-    /// Certificates are loaded when the first request needs them.
-    secure: OnceLock<Client>,
-    plain: OnceLock<Client>,
+    reach: Reach,
+    clients: Mutex<Clients>,
     timeout: Duration,
     retries: u32,
     backoff: Duration,
@@ -37,6 +41,14 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
+/// Where requests may lead to that the manifest does not name: by redirects, or by links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Anywhere,
+    /// Not to addresses that only the network around this process can reach.
+    PublicOnly,
+}
+
 /// Why there is no answer to read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum HttpError {
@@ -45,12 +57,10 @@ pub(crate) enum HttpError {
     Unavailable { message: String, retry_after: Option<Duration> },
     /// It answered, and no other answer is to be expected.
     #[error("{message}")]
-    Refused { status: Option<StatusCode>, message: String },
+    Refused { code: &'static str, status: Option<StatusCode>, message: String },
 }
 
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// An address that drops packets is not waited for as long as an API that works.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const RETRIES: u32 = 5;
 const CONCURRENCY: u32 = 4;
 const BODY_BYTES_MAX: u64 = 256 << 20;
@@ -65,12 +75,12 @@ const EXCERPT_MAX: usize = 500;
 
 impl Http {
     /// Opens no connection.
-    pub(crate) fn new(requests: &Requests, user_agent: &str) -> Http {
+    pub(crate) fn new(requests: &Requests, user_agent: &str, reach: Reach) -> Http {
         let concurrency = requests.concurrency.unwrap_or(CONCURRENCY).max(1);
         Http(Arc::new(Inner {
             user_agent: user_agent.to_owned(),
-            secure: OnceLock::new(),
-            plain: OnceLock::new(),
+            reach,
+            clients: Mutex::default(),
             timeout: requests.timeout.map_or(TIMEOUT, |timeout| timeout.0),
             retries: requests.retries.unwrap_or(RETRIES),
             backoff: requests.backoff.map_or(BACKOFF, |pause| pause.0),
@@ -78,6 +88,14 @@ impl Http {
             under_way: Semaphore::new(concurrency as usize),
             pace: Pace::new(requests),
         }))
+    }
+
+    /// Who is on either end of connections from now on.
+    ///
+    /// # Errors
+    /// When a certificate or a key is none.
+    pub(crate) fn identify(&self, identity: Identity) -> Result<(), BadIdentity> {
+        self.0.clients.lock().unwrap_or_else(PoisonError::into_inner).identify(identity)
     }
 
     /// The largest body, packed or not.
@@ -166,12 +184,14 @@ impl Http {
                 _ => return Ok(answer),
             };
             let next = url.join(next).map_err(|_| HttpError::Refused {
+                code: "source_refused",
                 status: Some(answer.status),
                 message: format!("{} redirects to what is no address", request.shown),
             })?;
             let downgrade = url.scheme() == "https" && next.scheme() != "https";
             if downgrade || !matches!(next.scheme(), "http" | "https") {
                 return Err(HttpError::Refused {
+                    code: "source_refused",
                     status: Some(answer.status),
                     message: format!(
                         "{} redirects to {}, which is less safe",
@@ -186,6 +206,7 @@ impl Http {
             // A body may hold a key, as a login does.
             if request.body.is_some() && method != "GET" && next.origin() != request.url.origin() {
                 return Err(HttpError::Refused {
+                    code: "source_refused",
                     status: Some(answer.status),
                     message: format!(
                         "{} redirects to another host, {}, and what was sent is not for it",
@@ -197,21 +218,9 @@ impl Http {
             url = next;
         }
         Err(HttpError::Refused {
+            code: "source_refused",
             status: None,
             message: format!("{} redirects more than {REDIRECTS_MAX} times", request.shown),
-        })
-    }
-
-    fn client(&self, secure: bool) -> &Client {
-        let slot = if secure { &self.0.secure } else { &self.0.plain };
-        slot.get_or_init(|| {
-            Client::builder()
-                .use_preconfigured_tls(tls(secure))
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(CONNECT_TIMEOUT)
-                .user_agent(&self.0.user_agent)
-                .build()
-                .expect("a client with a TLS configuration of its own can be made")
         })
     }
 
@@ -223,8 +232,21 @@ impl Http {
     ) -> Result<Answer, HttpError> {
         let method_name = method;
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
-        let mut sent = self.client(url.scheme() == "https").request(method, url.clone());
         let at_home = url.origin() == request.url.origin();
+        let is_away = !at_home || request.is_away;
+        let kind = ClientKind {
+            secure: url.scheme() == "https",
+            identified: at_home,
+            public_only: is_away && self.0.reach == Reach::PublicOnly,
+        };
+        if kind.public_only && !clients::may_be_public(url) {
+            return Err(private_address(&request.shown));
+        }
+        let client = {
+            let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            clients.get(kind, &self.0.user_agent)
+        };
+        let mut sent = client.request(method, url.clone());
         let mut has_accept = false;
         for (name, value) in &request.headers {
             let is_harmless = matches!(name.as_str(), "accept" | "content-type" | "user-agent");
@@ -235,6 +257,7 @@ impl Http {
             let header = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
             let Some((name, mut value)) = header else {
                 return Err(HttpError::Refused {
+                    code: "source_refused",
                     status: None,
                     message: format!("header {name:.60?} has characters that a header cannot hold"),
                 });
@@ -258,6 +281,7 @@ impl Http {
         while let Some(chunk) = answer.chunk().await.map_err(lost)? {
             if body.len() as u64 + chunk.len() as u64 > bytes_max {
                 return Err(HttpError::Refused {
+                    code: "source_refused",
                     status: Some(status),
                     message: format!(
                         "the answer of {} is larger than {bytes_max} bytes (`requests.body_bytes`)",
@@ -271,18 +295,12 @@ impl Http {
     }
 }
 
-fn tls(with_roots: bool) -> rustls::ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = rustls::RootCertStore::empty();
-    if with_roots {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+fn private_address(shown: &str) -> HttpError {
+    HttpError::Refused {
+        code: "private_address",
+        status: None,
+        message: format!("{shown} leads to an address inside of this network"),
     }
-    rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring knows TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }
 
 /// Statuses that mean "later".
@@ -315,6 +333,9 @@ fn unavailable(shown: &str, error: &reqwest::Error) -> HttpError {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
+        if cause.is::<clients::PrivateAddress>() {
+            return private_address(shown);
+        }
     }
     let what = if error.is_connect() { "no connection to" } else { "no whole answer from" };
     HttpError::Unavailable { message: format!("{what} {shown}: {cause}"), retry_after: None }

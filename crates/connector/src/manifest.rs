@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use auth::Auth;
+pub use auth::{Auth, Aws, HmacAlgorithm, HmacEncoding, HmacSignature, Jwt, Oauth2, Tls};
 pub use describe::TableDescription;
 pub use places::{Source, Target};
 pub(crate) use range::Range;
@@ -45,6 +45,9 @@ pub struct Manifest {
     /// is answered by an error that names it.
     #[serde(default)]
     pub secrets: Vec<String>,
+    /// The names of secrets that a connection may lack; such a one is an empty text.
+    #[serde(default)]
+    pub optional_secrets: Vec<String>,
     /// Names that templates may use as `{{ config.NAME }}`, with the value each has unless the
     /// connection's `custom_payload` gives another.
     #[serde(default)]
@@ -53,6 +56,9 @@ pub struct Manifest {
     /// How every request is let in.
     #[serde(default)]
     pub auth: Auth,
+    /// A certificate of the client's own, or an authority that is not known everywhere.
+    #[serde(default)]
+    pub tls: Tls,
     /// HTTP headers of every request; templates.
     #[serde(default)]
     #[schemars(schema_with = "values::texts")]
@@ -276,6 +282,12 @@ impl Manifest {
         };
         self.ask_for_parents(&mut rows);
         rows
+    }
+
+    /// Whether a login gives out tokens that only the state can keep: a call whose state is thrown away
+    /// would lose them.
+    pub fn keeps_tokens(&self) -> bool {
+        matches!(&self.auth, Auth::Oauth2(oauth) if oauth.keep_with.is_some())
     }
 
     /// The JSON Schema of the file, made from the types above: editors complete it.

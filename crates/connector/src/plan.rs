@@ -2,12 +2,12 @@
 
 use crate::auth::Authenticator;
 use crate::manifest::{
-    CursorConfig, End, ForEach, Manifest, Pagination, Source, TableConfig, Target,
+    CursorConfig, End, ForEach, Manifest, Pagination, Source, TableConfig, Target, Tls,
 };
 use crate::request_builder::{NAMES, RequestTemplate, TemplateProblem};
 use crate::reshape::Reshape;
 use crate::selector::{Path, Selector};
-use crate::template::{Template, Templates};
+use crate::template::{Template, TemplateError, Templates};
 
 /// All that calls need, compiled once.
 pub(crate) struct Plan {
@@ -16,10 +16,19 @@ pub(crate) struct Plan {
     pub(crate) authenticator: Authenticator,
     /// The key of hashes.
     pub(crate) hash_key: Option<Template>,
+    pub(crate) tls: TlsTemplates,
     /// In the order of the manifest; children come after their parents' names are known.
     pub(crate) tables: Vec<TablePlan>,
     /// The tables that are read for themselves.
     pub(crate) roots: Vec<usize>,
+}
+
+/// Who is on either end of a connection.
+#[derive(Default)]
+pub(crate) struct TlsTemplates {
+    pub(crate) certificate: Option<Template>,
+    pub(crate) key: Option<Template>,
+    pub(crate) authority: Option<Template>,
 }
 
 /// One table, ready to be read.
@@ -84,6 +93,8 @@ impl Plan {
         let hash_key = hash_key.map(|text| templates.compile(text, NAMES)).transpose();
         let hash_key = hash_key
             .map_err(|error| (None, TemplateProblem { key: "hash_key", name: None, error }))?;
+        let tls = TlsTemplates::compile(&manifest.tls, &mut templates)
+            .map_err(|error| (None, TemplateProblem { key: "tls", name: None, error }))?;
         let manifest = manifest.with_parents_asked_for();
         let mut tree = Tree {
             manifest: &manifest,
@@ -99,12 +110,25 @@ impl Plan {
             tree.attach(index, name, config)?;
         }
         let Tree { tables, roots, .. } = tree;
-        Ok(Plan { templates, paths, authenticator, hash_key, tables, roots })
+        Ok(Plan { templates, paths, authenticator, hash_key, tls, tables, roots })
     }
 
     /// The table of this name.
     pub(crate) fn table(&self, name: &str) -> Option<&TablePlan> {
         self.tables.iter().find(|table| table.name == name)
+    }
+}
+
+impl TlsTemplates {
+    fn compile(tls: &Tls, templates: &mut Templates) -> Result<TlsTemplates, TemplateError> {
+        let mut compile = |text: &Option<String>| {
+            text.as_deref().map(|text| templates.compile(text, NAMES)).transpose()
+        };
+        Ok(TlsTemplates {
+            certificate: compile(&tls.certificate)?,
+            key: compile(&tls.key)?,
+            authority: compile(&tls.authority)?,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use protocol::{FunctionError, State, SyncId};
 use serde::{Deserialize, Serialize};
 
+use crate::auth::StoredToken;
 use crate::manifest::{FlatState, Range};
 use crate::paginator::PageAt;
 
@@ -20,6 +21,9 @@ pub(crate) struct Progress {
     /// A range of the past being read beside all that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) range: Option<RangeProgress>,
+    /// The newest refresh token, encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) refresh_token: Option<StoredToken>,
 }
 
 /// How far a given range has been read. Its cursors are its own, and end with it.
@@ -212,8 +216,8 @@ impl Progress {
             None => {
                 let state: WithoutOthers =
                     serde_json::from_str(state.as_json()).map_err(|error| refused(&error))?;
-                let WithoutOthers { tables, reading, range } = state;
-                Ok(Progress { tables, reading, range })
+                let WithoutOthers { tables, reading, range, refresh_token } = state;
+                Ok(Progress { tables, reading, range, refresh_token })
             }
         }
     }
@@ -236,7 +240,7 @@ impl Progress {
             .clone()
             .filter(|known| (&known.from, &known.until) == (&range.from, &range.until));
         let RangeProgress { tables, reading, .. } = known.unwrap_or_default();
-        Ok(Progress { tables, reading, range: None })
+        Ok(Progress { tables, reading, ..Progress::default() })
     }
 
     /// The same state, with this progress of a range; one that is read to its end leaves nothing.
@@ -272,6 +276,8 @@ struct WithoutOthers {
     reading: Vec<Reading>,
     #[serde(default)]
     range: Option<RangeProgress>,
+    #[serde(default)]
+    refresh_token: Option<StoredToken>,
 }
 
 /// The flat state of one table that pages by number: the cursor as of the last whole reading, and the

@@ -20,7 +20,7 @@ use crate::reshape::HashKey;
 use crate::rows::{Around, take_rows};
 use crate::selector::scalar;
 use crate::shift::Shift;
-use crate::template::Scope;
+use crate::template::{Scope, TemplateError};
 use crate::window::{Window, commit, written};
 
 /// What one call of the function knows.
@@ -210,18 +210,19 @@ impl Reader<'_> {
         let make_ready = || {
             let Plan { authenticator, templates, paths, .. } = plan;
             let (http, call) = (&connector.http, self.call);
-            authenticator.make_ready(http, templates, paths, &call.scope, call.deadline)
+            let time = (call.deadline, &call.now);
+            authenticator.make_ready(http, templates, paths, &call.scope, time)
         };
         make_ready().await?;
         let mut request = self.request(table, reading, window, scope)?;
         if let Some(page) = connector.kept.get(&request) {
             return Ok(page);
         }
-        let mut answer = self.send(&request).await?;
+        let mut answer = self.send(&request, scope).await?;
         if answer.status == StatusCode::UNAUTHORIZED && plan.authenticator.forget() {
             make_ready().await?;
             request = self.request(table, reading, window, scope)?;
-            answer = self.send(&request).await?;
+            answer = self.send(&request, scope).await?;
         }
         let page = if answer.status.is_success() {
             Page::read(table, answer, connector.http.body_bytes_max()).map_err(|error| {
@@ -255,20 +256,40 @@ impl Reader<'_> {
         Ok(page)
     }
 
-    async fn send(&self, request: &HttpRequest) -> Result<crate::http::Answer, ReadError> {
+    async fn send(
+        &self,
+        request: &HttpRequest,
+        scope: &Scope,
+    ) -> Result<crate::http::Answer, ReadError> {
         let connector = self.connector;
-        let answer = connector.ahead.take(&connector.http, request, self.call.deadline).await;
+        let signed = self.signed(request, scope).map_err(failed)?;
+        let deadline = self.call.deadline;
+        let answer = connector.ahead.take(&connector.http, request, &signed, deadline).await;
         answer.map_err(|error| match error {
             HttpError::Unavailable { message, retry_after } => {
                 ReadError::Unavailable { message, retry_after }
             }
-            HttpError::Refused { status, message } => ReadError::Refused {
-                code: "source_refused",
+            HttpError::Refused { code, status, message } => ReadError::Refused {
+                code,
                 message,
                 hint: "correct the manifest, or ask those who run the API".into(),
                 status,
             },
         })
+    }
+
+    /// The request as it is sent.
+    fn signed(&self, request: &HttpRequest, scope: &Scope) -> Result<HttpRequest, TemplateError> {
+        let Plan { authenticator, templates, .. } = &self.connector.plan;
+        authenticator.sign(request, templates, scope, &self.call.now)
+    }
+
+    /// Sends a request whose answer will probably be asked for.
+    fn begin(&self, request: &HttpRequest, scope: &Scope) {
+        let connector = self.connector;
+        if let Ok(signed) = self.signed(request, scope) {
+            connector.ahead.begin(&connector.http, request, signed, self.call.deadline);
+        }
     }
 
     /// The request for a page, with what lets it in.
@@ -282,9 +303,6 @@ impl Reader<'_> {
         let plan = &self.connector.plan;
         let TableSource::Requests(template) = &table.source else {
             unreachable!("neither values nor what stands in rows is requested")
-        };
-        let failed = |error: crate::template::TemplateError| {
-            ReadError::new("invalid_template", error.to_string(), "correct the manifest")
         };
         let mut scope = scope.clone();
         let texts = [("since", &window.since), ("until", &window.until)];
@@ -316,7 +334,7 @@ impl Reader<'_> {
         {
             let next = Reading { page: at, ..reading.clone() };
             if let Ok(request) = self.request(table, &next, window, scope) {
-                connector.ahead.begin(&connector.http, &request, self.call.deadline);
+                self.begin(&request, scope);
             }
         }
     }
@@ -336,7 +354,7 @@ impl Reader<'_> {
             let scope = scope.inside(page.row(*index));
             let reading = Reading::of(&child.name);
             if let Ok(request) = self.request(child, &reading, &Window::default(), &scope) {
-                connector.ahead.begin(&connector.http, &request, self.call.deadline);
+                self.begin(&request, &scope);
             }
         }
     }
@@ -634,6 +652,10 @@ fn is_fleeting(table: &TablePlan) -> bool {
 
 fn facts(table: &TablePlan, reading: &Reading, page: &Page) -> PageFacts {
     PageFacts { rows_so_far: reading.rows, pages_so_far: reading.pages, ..page.facts(table) }
+}
+
+fn failed(error: TemplateError) -> ReadError {
+    ReadError::new("invalid_template", error.to_string(), "correct the manifest")
 }
 
 fn one_cursor(table: &TablePlan) -> Warning {

@@ -23,6 +23,8 @@ pub(crate) struct HttpRequest {
     /// Whether an answer that is an error may be told: not where the manifest hides fields, which such an
     /// answer may repeat.
     pub(crate) tells_body: bool,
+    /// Whether a link of the API led here, to another host than the manifest's.
+    pub(crate) is_away: bool,
 }
 
 /// Headers and query may hold keys.
@@ -148,6 +150,7 @@ impl RequestTemplate {
         let path = paths.render(&self.path, &path_scope)?;
         let mut url = address(&templates.render(&self.base, scope)?, &path)?;
         let whole = written.iter().find(|(target, _)| **target == Target::Url);
+        let home = url.origin();
         let mut query = Vec::new();
         match whole {
             // Links may be relative; what they hold is not added to.
@@ -205,7 +208,8 @@ impl RequestTemplate {
             None => crate::http::place(&url),
         };
         let tells_body = self.tells_body;
-        Ok(HttpRequest { method, url, headers, body, shown, tells_body })
+        let is_away = url.origin() != home;
+        Ok(HttpRequest { method, url, headers, body, shown, tells_body, is_away })
     }
 
     /// The address that a link of the API leads to. Behind a proxy an API may not know that it is called
@@ -283,7 +287,7 @@ fn set_if_absent(pairs: &mut Vec<(String, String)>, name: &str, value: &str) {
 }
 
 /// A body whose texts are compiled.
-enum CompiledBody {
+pub(crate) enum CompiledBody {
     Constant(BodyTemplate),
     Text(Template),
     List(Vec<CompiledBody>),
@@ -291,7 +295,7 @@ enum CompiledBody {
 }
 
 impl CompiledBody {
-    fn compile(
+    pub(crate) fn compile(
         body: &BodyTemplate,
         templates: &mut Templates,
     ) -> Result<CompiledBody, TemplateError> {
@@ -313,7 +317,11 @@ impl CompiledBody {
         })
     }
 
-    fn render(&self, templates: &Templates, scope: &Scope) -> Result<BodyTemplate, TemplateError> {
+    pub(crate) fn render(
+        &self,
+        templates: &Templates,
+        scope: &Scope,
+    ) -> Result<BodyTemplate, TemplateError> {
         Ok(match self {
             CompiledBody::Constant(constant) => constant.clone(),
             CompiledBody::Text(template) => {
@@ -359,7 +367,7 @@ fn place(body: &mut BodyTemplate, path: &[String], value: &Written) {
     place(&mut entries[index].1, rest, value);
 }
 
-fn write(body: &BodyTemplate) -> String {
+pub(crate) fn write(body: &BodyTemplate) -> String {
     let mut out = String::new();
     write_into(body, &mut out);
     out

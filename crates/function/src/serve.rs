@@ -12,12 +12,12 @@ use crate::{Place, Settings};
 /// What Cloud Run leaves between SIGTERM and the end, less a little.
 const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(9);
 
-/// A manifest as the function that is served.
+/// A manifest as the function that is served: it is led to no address inside of the network around it.
 ///
 /// # Errors
 /// [`FunctionError::Refused`] when a template of the manifest is none.
 pub fn connector(manifest: Manifest) -> Result<Connector, FunctionError> {
-    Connector::new(manifest, connector::system_clock())
+    Connector::new(manifest, connector::system_clock()).map(Connector::public_only)
 }
 
 /// Answers until SIGTERM or Ctrl-C; `begun` is told the address, where there is one.

@@ -10,6 +10,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Reset the state to read everything again (`hasmore state reset`), name the state's members with `state`, or name the table as before.",
     ),
     config(
+        "invalid_certificate",
+        "What `tls` of the manifest names is no certificate or no private key in PEM.",
+        "Give the text of the file: a certificate begins with -----BEGIN CERTIFICATE-----, a key with -----BEGIN PRIVATE KEY-----.",
+    ),
+    config(
         "invalid_expression",
         "A `filter` or an `add` of a table has no value for a row.",
         "Correct it; a field that may be missing is written `row.field | default('')`.",
@@ -23,6 +28,11 @@ pub(super) const ALL: &[Explanation] = &[
         "invalid_template",
         "A template has no value: a field that is missing, or an address that is none.",
         "Correct the template; a field that may be missing is written `{{ parent.field | default('') }}`.",
+    ),
+    config(
+        "kept_token_unreadable",
+        "The state holds a refresh token that was encrypted with another key than `keep_with` has now.",
+        "Give the key that it was kept with; or log in anew and put the new refresh token into the secrets, which begins anew.",
     ),
     config(
         "login_failed",
@@ -46,8 +56,13 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     config(
         "refresh_token_rotated",
-        "The server gave out a new refresh token, which a connector cannot keep; the one in the secrets may be void now.",
-        "Use client credentials, or let the server give out refresh tokens that stay the same.",
+        "The server gave out a new refresh token, and the manifest does not say how it is kept; the one in the secrets may be void now.",
+        "Give `oauth2` a `keep_with`, the key that encrypts the newest token in the state, and log in once more for a token that is good.",
+    ),
+    config(
+        "state_needed",
+        "The login of the manifest gives out a new refresh token each time, and this command keeps no state: the token would be lost.",
+        "Sync; or try the manifest with a token of its own, as `bearer`.",
     ),
     config(
         "sync_under_way",
@@ -95,6 +110,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Give the table, and those below it, a `primary_key`; or empty the table and reset the state.",
     ),
     function(
+        "private_address",
+        "A redirect or a link of the API leads to an address inside of the network around the function, which is refused in a cloud.",
+        "If that address is the API itself, name it in `base_url`; otherwise ask those who run the API why it leads there.",
+    ),
+    function(
         "repeated_page",
         "The API answered with the same rows as on the page before; it may not know the parameter that asks for the next page.",
         "Check where `pagination` writes the next page, in the API's documentation.",
@@ -138,6 +158,11 @@ pub(super) const ALL: &[Explanation] = &[
         "full_page_without_token",
         "The first page is as full as a page can be, and says nothing of another.",
         "If there are more rows than these, correct `from` of `pagination`: it may be misspelt.",
+    ),
+    warning(
+        "login_untested",
+        "A setup test did not log in, since a login gives out a new refresh token, which a test cannot keep.",
+        "Nothing is wrong; the first sync shows whether the login works.",
     ),
     warning(
         "missing_cursor",

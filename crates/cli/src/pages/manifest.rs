@@ -91,6 +91,11 @@ anything is sent, and so is a secret that `secrets` does not list. What fills a 
 - **Nothing is retried blindly.** 408, 425, 429, 500, 502, 503 and 504 are tried again after `Retry-After`, or after
   pauses that grow; every other status is the answer. Redirects to another host take no header along that lets a
   request in.
+- **What is signed is signed last**, request by request, and a token that was made or fetched is used until it is about to
+  expire or is refused. A refresh token that changes with every use is kept in the state, encrypted by the key of
+  `keep_with` ([why](../decisions/021-a-refresh-token-that-changes-is-kept-encrypted-in-the-state.md)).
+- **Nothing leads into the network around a function** that runs in a cloud: a redirect or a link to such an address is
+  refused there. The certificate of `tls` is shown to the manifest's own host alone.
 - No secret and no value of a row is in a log or an error message; an error tells table, row number and field.
 ";
 

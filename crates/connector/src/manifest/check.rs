@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Csv, CursorConfig, CursorKind, Deletes, Filtering, ForEach, Manifest, Pagination, Source, Step,
-    TableConfig, Target,
+    Auth, Csv, CursorConfig, CursorKind, Deletes, Filtering, ForEach, Manifest, Pagination, Source,
+    Step, TableConfig, Target,
 };
 use crate::plan::Plan;
 use crate::reshape::Reshape;
@@ -27,6 +27,7 @@ pub(super) fn check(manifest: &Manifest, root: &Node) -> Vec<Problem> {
         check_table(manifest, name, table, &file, &mut problems);
     }
     check_circles(manifest, &file, &mut problems);
+    check_login(manifest, &file, &mut problems);
     check_flat(manifest, &file, &mut problems);
     if problems.is_empty() {
         check_templates(manifest, &file, &mut problems);
@@ -450,6 +451,33 @@ fn check_circles(manifest: &Manifest, file: &File<'_>, problems: &mut Vec<Proble
     }
 }
 
+fn check_login(manifest: &Manifest, file: &File<'_>, problems: &mut Vec<Problem>) {
+    let mut wrong = |key: &str, message: &str| {
+        problems.push(Problem::new(file.place(&["auth", "oauth2", key]), message));
+    };
+    if let Auth::Oauth2(oauth) = &manifest.auth {
+        let has_client = [oauth.client_id.is_some(), oauth.client_secret.is_some()];
+        if has_client != [true, true] && (oauth.assertion.is_none() || oauth.basic) {
+            wrong("client_id", "`client_id` and `client_secret` are missing");
+        }
+        if oauth.assertion.is_some() && oauth.refresh_token.is_some() {
+            wrong("assertion", "a login is by `assertion` or by `refresh_token`; keep one");
+        }
+        if oauth.keep_with.is_some() && oauth.refresh_token.is_none() {
+            wrong("keep_with", "`keep_with` keeps a `refresh_token`, and there is none");
+        }
+        if oauth.keep_with.is_some() && manifest.state.is_some() {
+            wrong("keep_with", "a flat `state` has no room for a token");
+        }
+    }
+    if manifest.tls.certificate.is_some() != manifest.tls.key.is_some() {
+        problems.push(Problem::new(
+            file.place(&["tls"]),
+            "a `certificate` and its `key` come together",
+        ));
+    }
+}
+
 fn check_flat(manifest: &Manifest, file: &File<'_>, problems: &mut Vec<Problem>) {
     if manifest.state.is_none() {
         return;
@@ -491,7 +519,8 @@ fn check_templates(manifest: &Manifest, file: &File<'_>, problems: &mut Vec<Prob
         let place = here.unwrap_or_else(|| file.place(&path));
         problems.push(Problem::new(place, problem.error.to_string()));
     }
-    let named: Vec<&str> = manifest.secrets.iter().map(String::as_str).collect();
+    let named = manifest.secrets.iter().chain(&manifest.optional_secrets);
+    let named: Vec<&str> = named.map(String::as_str).collect();
     let mut open = vec![file.root];
     while let Some(node) = open.pop() {
         match &node.value {

@@ -67,7 +67,7 @@ fn misspelt_keys_and_words_are_told_with_the_right_ones() {
     check(
         &SHOP.replace("bearer:", "bearr:"),
         expect![[r#"
-            shop.yaml:5:8: expected one of `none`, `bearer`, `basic`, `api_key`, `oauth2`, `session`
+            shop.yaml:5:8: expected one of `none`, `bearer`, `basic`, `api_key`, `oauth2`, `session`, `jwt`, `aws`, `hmac`
               |
             5 | auth: {bearr: "{{ secrets.api_key }}"}
               |        ^^^^^ did you mean `bearer`?"#]],

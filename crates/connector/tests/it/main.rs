@@ -12,4 +12,6 @@ mod property;
 mod requests;
 mod reshape;
 mod run;
+mod safety;
 mod shipped;
+mod tokens;
