@@ -1,6 +1,8 @@
 //! Answers that are not JSON become JSON once, so that everything after reads one thing.
 
 mod csv;
+mod excel;
+mod fixed_width;
 mod json_lines;
 mod unpack;
 mod xml;
@@ -39,7 +41,16 @@ pub(crate) struct Opened {
 /// # Errors
 /// When it is not what the manifest says.
 pub(crate) fn open(table: &TablePlan, body: Bytes, bytes_max: u64) -> Result<Opened, FormatError> {
-    let body = unpack::unpack(body, bytes_max)?;
+    // A workbook is a zip archive itself.
+    let body = match table.config.format {
+        Format::Excel => body,
+        _ => unpack::unpack(body, bytes_max)?,
+    };
+    let of_rows = |rows: csv::Rows, empty: Selection| Opened {
+        json: rows.json.into(),
+        selection: Selection { records: rows.ranges, ..empty },
+        bad_rows: rows.bad,
+    };
     let empty =
         || Selection { values: vec![None; table.selector.values.len()], ..Selection::default() };
     match table.config.format {
@@ -56,11 +67,11 @@ pub(crate) fn open(table: &TablePlan, body: Bytes, bytes_max: u64) -> Result<Ope
             let selection = Selection { records, non_finite, ..empty() };
             Ok(Opened { json, selection, bad_rows: 0 })
         }
-        Format::Csv => {
-            let rows = csv::read(&table.config.csv, &body)?;
-            let selection = Selection { records: rows.ranges, ..empty() };
-            Ok(Opened { json: rows.json.into(), selection, bad_rows: rows.bad })
+        Format::Csv => Ok(of_rows(csv::read(&table.config.csv, &body)?, empty())),
+        Format::FixedWidth => {
+            Ok(of_rows(fixed_width::read(&table.config.fixed_width, &body)?, empty()))
         }
+        Format::Excel => Ok(of_rows(excel::read(&table.config.excel, &body, bytes_max)?, empty())),
         Format::Xml => {
             let json: Bytes = xml::to_json(&without_mark(body))?.into();
             let selection = xml::select(&table.selector, &json)?;

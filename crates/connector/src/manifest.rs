@@ -19,8 +19,8 @@ pub use describe::TableDescription;
 pub use places::{Source, Target};
 pub(crate) use range::Range;
 pub use table::{
-    BadRows, Csv, CursorConfig, CursorFormat, CursorKind, CursorOrder, Deletes, Feed, Filtering,
-    ForEach, Format, Method, ParentErrors, TableConfig,
+    BadRows, Csv, CursorConfig, CursorFormat, CursorKind, CursorOrder, Deletes, Excel, Feed,
+    Filtering, FixedWidth, ForEach, Format, Method, ParentErrors, TableConfig,
 };
 pub use values::{BodyTemplate, End, OneOrMany, Percent, Step};
 
@@ -264,6 +264,8 @@ impl Manifest {
             form: table.form,
             format: table.format,
             csv: table.csv,
+            excel: table.excel,
+            fixed_width: table.fixed_width,
             records: table.records,
             primary_key: table.primary_key,
             pagination: table.pagination,

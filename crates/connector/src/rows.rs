@@ -80,7 +80,7 @@ pub(crate) fn take_rows(
         answer.warnings.push(Warning::new(
             "bad_rows",
             format!(
-                "table {}: {} rows of a page have too many or too few fields and are left out",
+                "table {}: {} rows of a page do not fit and are left out",
                 table.name, page.bad_rows
             ),
         ));

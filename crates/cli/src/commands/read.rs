@@ -21,7 +21,9 @@ pub(crate) fn run(
     let names: Vec<String> = arguments.connection.iter().cloned().collect();
     let mut selected = connection::selected(global, &names, &arguments.given)?;
     let selected = selected.pop().expect("a connection was asked for");
-    let connection = Arc::new(only(selected.ready?.without_state()?, &arguments.table)?.within(&arguments.range)?);
+    let connection = Arc::new(
+        only(selected.ready?.without_state()?, &arguments.table)?.within(&arguments.range)?,
+    );
     super::runtime().block_on(async {
         let stop = Stop::listen(log);
         match read(&connection, arguments, log, &stop).await {

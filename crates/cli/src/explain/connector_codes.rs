@@ -151,8 +151,8 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     warning(
         "bad_rows",
-        "Rows of a CSV file have too many or too few fields, and `bad_rows: skip` leaves them out.",
-        "Correct `delimiter` and `quote`, or have the file mended.",
+        "Rows of a file do not fit: too many or too few fields, a line that is too long, a cell that is an error. `bad_rows: skip` leaves them out.",
+        "Correct how the file is laid out in the manifest, or have it mended.",
     ),
     warning(
         "full_page_without_token",

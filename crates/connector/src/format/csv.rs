@@ -86,7 +86,7 @@ pub(super) fn read(csv: &Csv, body: &[u8]) -> Result<Rows, FormatError> {
 }
 
 /// Every column has a name, and no name is there twice.
-fn header<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Vec<String>, String> {
+pub(super) fn header<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Vec<String>, String> {
     let mut names: Vec<String> = Vec::new();
     for (index, field) in fields.enumerate() {
         let name = match field.trim() {
@@ -102,7 +102,7 @@ fn header<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Vec<String>, Stri
 }
 
 /// Nothing is null. Numbers and booleans in their plain form are such; `007`, `+1` and `1,5` stay text.
-fn value(field: &str, csv: &Csv, out: &mut String) {
+pub(super) fn value(field: &str, csv: &Csv, out: &mut String) {
     if csv.null.iter().any(|null| null == field) || (field.is_empty() && csv.null.is_empty()) {
         out.push_str("null");
     } else if csv.types && (matches!(field, "true" | "false") || is_plain_number(field)) {
@@ -127,7 +127,7 @@ fn is_plain_number(field: &str) -> bool {
 }
 
 /// The text, by the encoding that the manifest names or a byte order mark gives away.
-fn decode<'body>(
+pub(super) fn decode<'body>(
     encoding: Option<&str>,
     body: &'body [u8],
 ) -> Result<Cow<'body, str>, FormatError> {
@@ -146,7 +146,7 @@ fn decode<'body>(
     Ok(text)
 }
 
-fn skip_lines(text: &str, lines: u32) -> &str {
+pub(super) fn skip_lines(text: &str, lines: u32) -> &str {
     let mut rest = text;
     for _ in 0..lines {
         rest = rest.split_once('\n').map_or("", |(_, rest)| rest);

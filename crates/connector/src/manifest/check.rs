@@ -122,6 +122,7 @@ fn check_table(
         }
     }
     check_csv(&table.csv, &at, problems);
+    check_fixed_width(table, &at, problems);
     check_hidden(manifest, table, &at, problems);
     if let Some(feed) = feed {
         let (hash, mask) = (table.hash.clone(), table.mask.clone());
@@ -185,6 +186,8 @@ fn check_parents(
         form: request.form.clone(),
         format: request.format,
         csv: request.csv.clone(),
+        excel: request.excel.clone(),
+        fixed_width: request.fixed_width.clone(),
         records: request.records.clone(),
         primary_key: request.primary_key.clone(),
         pagination: request.pagination.clone(),
@@ -320,6 +323,30 @@ fn check_csv(csv: &Csv, at: &dyn Fn(&[&str]) -> Place, problems: &mut Vec<Proble
     if encoding.is_some_and(|name| encoding_rs::Encoding::for_label(name.as_bytes()).is_none()) {
         problems.push(Problem::new(
             at(&["csv", "encoding"]),
+            "this encoding is unknown; try utf-8, windows-1252 or utf-16le",
+        ));
+    }
+}
+
+fn check_fixed_width(
+    table: &TableConfig,
+    at: &dyn Fn(&[&str]) -> Place,
+    problems: &mut Vec<Problem>,
+) {
+    let layout = &table.fixed_width;
+    if (table.format == super::Format::FixedWidth) != !layout.columns.is_empty() {
+        problems.push(Problem::new(
+            at(&["fixed_width"]),
+            "`format: fixed_width` and its columns come together: `fixed_width: {columns: {id: 8}}`",
+        ));
+    }
+    if layout.columns.values().any(|width| *width == 0) {
+        problems.push(Problem::new(at(&["fixed_width", "columns"]), "a column has some width"));
+    }
+    let encoding = layout.encoding.as_deref();
+    if encoding.is_some_and(|name| encoding_rs::Encoding::for_label(name.as_bytes()).is_none()) {
+        problems.push(Problem::new(
+            at(&["fixed_width", "encoding"]),
             "this encoding is unknown; try utf-8, windows-1252 or utf-16le",
         ));
     }

@@ -31,6 +31,10 @@ pub struct TableConfig {
     pub format: Format,
     /// How the text is laid out, where `format` is `csv`.
     pub csv: Csv,
+    /// Which sheet it is, where `format` is `excel`.
+    pub excel: Excel,
+    /// Where fields begin and end, where `format` is `fixed_width`.
+    pub fixed_width: FixedWidth,
     /// Where the rows are in the answer: `data`, `data.items`, `result.*`. Default: the answer itself if
     /// it is a list, or the only list in it.
     pub records: Option<Path>,
@@ -90,8 +94,56 @@ pub enum Format {
     JsonLines,
     /// A table of text.
     Csv,
+    /// A table of text whose fields stand at fixed places of each line.
+    FixedWidth,
+    /// A workbook of Excel (xlsx, xlsm, xlsb, xls) or OpenDocument (ods), whose first row names the columns.
+    Excel,
     /// XML: elements are fields, attributes are fields named `@name`, prefixes are dropped.
     Xml,
+}
+
+/// Which sheet of a workbook is read.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Excel {
+    /// The sheet's name. Default: the first one.
+    pub sheet: Option<String>,
+    /// Rows above the one that names the columns.
+    pub skip_rows: u32,
+    /// What happens to a row with a cell that is an error, such as `#N/A`.
+    pub bad_rows: BadRows,
+}
+
+/// Where the fields of a line begin and end.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct FixedWidth {
+    /// Each column's width in characters, from left to right: `{id: 8, name: 20}`. Spaces around a field
+    /// are dropped.
+    pub columns: IndexMap<String, u32>,
+    /// Lines before the first row.
+    pub skip_lines: u32,
+    /// The text's encoding, such as `windows-1252`. Default: UTF-8, or as a byte order mark says.
+    pub encoding: Option<String>,
+    /// Texts that mean nothing. Default: the empty one.
+    pub null: Vec<String>,
+    /// Whether numbers and booleans in their plain form are such; `007` stays text.
+    pub types: bool,
+    /// What happens to a line that is longer than its columns.
+    pub bad_rows: BadRows,
+}
+
+impl Default for FixedWidth {
+    fn default() -> FixedWidth {
+        FixedWidth {
+            columns: IndexMap::new(),
+            skip_lines: 0,
+            encoding: None,
+            null: Vec::new(),
+            types: true,
+            bad_rows: BadRows::Stop,
+        }
+    }
 }
 
 /// How a table of text is laid out.
@@ -159,7 +211,7 @@ impl Csv {
     }
 }
 
-/// What happens to a row with too many or too few fields.
+/// What happens to a row that does not fit.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum BadRows {

@@ -118,3 +118,80 @@ async fn bombs_and_broken_bodies_end_in_errors_that_name_the_place() {
     let error = Platform::new(text, &api).sync().await.expect_err("an error");
     assert!(told(&error).contains("is larger than 1000000 bytes"), "{}", told(&error));
 }
+
+#[tokio::test]
+async fn lines_whose_fields_stand_at_fixed_places() {
+    let table = "{primary_key: id, format: fixed_width, fixed_width: {columns: {id: 3, name: 4}}}";
+    assert_eq!(ids(table, |_| bytes("  1ann\n 12bob\n")).await, [1, 12]);
+    assert_eq!(ids(table, |_| bytes(gzip(b"  7ann\n"))).await, [7]);
+}
+
+/// A workbook of one sheet, as small as Excel reads it.
+fn workbook(rows: &str) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let sheet = format!(
+        r#"<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{rows}</sheetData></worksheet>"#
+    );
+    for (name, text) in [
+        (
+            "[Content_Types].xml",
+            r#"<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/></Types>"#,
+        ),
+        (
+            "_rels/.rels",
+            r#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="xl/workbook.xml"/></Relationships>"#,
+        ),
+        (
+            "xl/workbook.xml",
+            r#"<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets><sheet name="Items" sheetId="1" r:id="rId1"/></sheets></workbook>"#,
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            r#"<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="rId2" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/styles" Target="styles.xml"/></Relationships>"#,
+        ),
+        (
+            "xl/styles.xml",
+            r#"<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><cellXfs count="3"><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="22"/></cellXfs></styleSheet>"#,
+        ),
+        ("xl/worksheets/sheet1.xml", &sheet),
+    ] {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).expect("memory");
+        archive.write_all(text.as_bytes()).expect("memory");
+    }
+    archive.finish().expect("memory").into_inner()
+}
+
+const SHEET: &str = r#"
+<row r="1"><c r="A1" t="inlineStr"><is><t>made by x</t></is></c></row>
+<row r="2"><c r="A2" t="inlineStr"><is><t>id</t></is></c><c r="B2" t="inlineStr"><is><t>price</t></is></c><c r="C2" t="inlineStr"><is><t>day</t></is></c><c r="D2" t="inlineStr"><is><t>at</t></is></c><c r="E2" t="inlineStr"><is><t>ok</t></is></c></row>
+<row r="3"><c r="A3"><v>1</v></c><c r="B3"><v>19.9</v></c><c r="C3" s="1"><v>45352</v></c><c r="D3" s="2"><v>45352.75</v></c><c r="E3" t="b"><v>1</v></c></row>
+<row r="5"><c r="A5"><v>2</v></c><c r="B5" t="e"><v>#N/A</v></c></row>
+<row r="6"><c r="A6"><v>3</v></c></row>"#;
+
+#[tokio::test]
+async fn a_sheet_of_a_workbook_is_a_table() {
+    let table =
+        "{primary_key: id, format: excel, excel: {sheet: Items, skip_rows: 1, bad_rows: skip}}";
+    let api = Api::serve(|_| bytes(workbook(SHEET))).await;
+    let text = format!("name: x\nbase_url: '{{url}}'\ntables:\n  items: {table}\n");
+    let mut platform = Platform::new(&text, &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), [1, 3]);
+    assert_eq!(platform.warnings, ["bad_rows"]);
+    assert_eq!(
+        platform.tables["items"]["1"],
+        json!({"id": 1, "price": 19.9, "day": "2024-03-01", "at": "2024-03-01T18:00:00", "ok": true})
+    );
+    let check = async |text: String, expected: &str| {
+        let error = Platform::new(&text, &api).sync().await.expect_err("an error");
+        assert!(told(&error).contains(expected), "{}", told(&error));
+    };
+    check(text.replace(", bad_rows: skip", ""), "line 5: the cell of column `price` holds #N/A")
+        .await;
+    check(text.replace("Items", "Itms"), "the workbook has no such sheet; it has Items").await;
+    check(
+        text.replace("tables:", "requests: {body_bytes: 2000}\ntables:"),
+        "the workbook unpacks to more than 2000 bytes",
+    )
+    .await;
+}
