@@ -191,6 +191,9 @@ pub(crate) struct SyncArguments {
     /// Stop a sync that runs on the same file, then start
     #[arg(long)]
     pub(crate) force: bool,
+    /// Let sweeps delete whatever the function no longer shows, this once, whatever max_deletes says
+    #[arg(long)]
+    pub(crate) allow_deletes: bool,
     /// Print one JSON object for each connection
     #[arg(long)]
     pub(crate) json: bool,

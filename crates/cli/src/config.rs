@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 pub(crate) use check::is_namespace;
 pub(crate) use connector::yaml::{Problem, Size, Span, nearest};
-pub(crate) use shape::{SchemaChanges, TableConfig};
+pub(crate) use shape::{SchemaChanges, Share, TableConfig, TableMode};
 
 /// The name looked for in the current folder.
 pub(crate) const FILE_NAME: &str = "hasmore.yaml";
@@ -99,6 +99,11 @@ pub(crate) struct ConnectionConfig {
     pub(crate) namespace: Option<String>,
     /// What becomes of tables and columns that are new. Default: allow_all.
     pub(crate) schema_changes: Option<SchemaChanges>,
+    /// How the rows of tables are kept. Default: upsert.
+    pub(crate) mode: Option<TableMode>,
+    /// The most that a sweep may delete of a table's live rows; more stops the sync before anything is
+    /// changed. Default: no maximum.
+    pub(crate) max_deletes: Option<Share>,
     /// What is decided about tables, by the names that the function gives them. To list one is to let it in.
     pub(crate) tables: BTreeMap<String, TableConfig>,
     /// How rows are typed, named and kept.

@@ -41,6 +41,8 @@ impl GivenConnection {
             destination: self.to.clone().map(|to| DestinationConfig { to }),
             namespace: self.namespace.clone(),
             schema_changes: None,
+            mode: None,
+            max_deletes: None,
             tables: BTreeMap::new(),
             options: OptionsConfig {
                 delete_mode: self.delete_mode,

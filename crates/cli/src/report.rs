@@ -224,6 +224,15 @@ fn changes(summary: &Summary) -> Vec<String> {
         SchemaChange::AddSoftDeletes { table } if !is_new(table) => {
             Some(format!("{table} has a new column {}", engine::system_columns::DELETED))
         }
+        SchemaChange::StartHistory { table } => {
+            Some(format!("{table} keeps every version of its rows from now on"))
+        }
+        SchemaChange::EndHistory { table, kept_as } => Some(format!(
+            "{table} keeps the latest version of its rows; older ones are in {kept_as}, which is yours"
+        )),
+        SchemaChange::RemoveDeleted { table } => {
+            Some(format!("{table} keeps live rows only; those marked as deleted are gone"))
+        }
         _ => None,
     };
     summary.changes.iter().filter_map(line).collect()
@@ -243,6 +252,15 @@ fn change_json(change: &SchemaChange) -> Value {
         }),
         SchemaChange::AddSoftDeletes { table } => {
             json!({ "change": "add_soft_deletes", "table": table })
+        }
+        SchemaChange::StartHistory { table } => {
+            json!({ "change": "start_history", "table": table })
+        }
+        SchemaChange::EndHistory { table, kept_as } => {
+            json!({ "change": "end_history", "table": table, "kept_as": kept_as })
+        }
+        SchemaChange::RemoveDeleted { table } => {
+            json!({ "change": "remove_deleted", "table": table })
         }
     }
 }

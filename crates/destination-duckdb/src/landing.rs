@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine::{
-    Batch, ColumnType, Counts, DestinationError, Landed, Schema, SchemaChange, Table, TableBatch,
-    system_columns,
+    Batch, ColumnType, Counts, DestinationError, Landed, Schema, SchemaChange, Sweep, Table,
+    TableBatch, TableMode, Timestamp, system_columns,
 };
 
 use crate::failure::{self, refused};
+use crate::history;
 use crate::rows::Rows;
 use crate::session::Session;
-use crate::statements::{self, Incoming, Place};
+use crate::statements::{self, Incoming, Place, Versions};
 use crate::upserts;
 
 /// DuckDB's name for the row ids of any table. The engine calls no column so.
@@ -42,14 +43,25 @@ impl Landing<'_> {
             if !batch.leaves().schema().tables.contains_key(&sweep.table) {
                 continue;
             }
-            let swept = self
-                .session
-                .connection
-                .execute(&statements::sweep(self.place(&sweep.table), sweep.before), [])
-                .map_err(|error| failure::of(&error, &format!("sweeping table {}", sweep.table)))?;
-            landed.tables.entry(sweep.table).or_default().swept += swept as u64;
+            let swept = self.sweep(sweep, batch.synced_at())?;
+            landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
         }
         Ok(landed)
+    }
+
+    fn sweep(&self, sweep: &Sweep, at: Timestamp) -> Result<u64, DestinationError> {
+        let (connection, place) = (self.session.connection, self.place(&sweep.table));
+        let failed = |error| failure::of(&error, &format!("sweeping table {}", sweep.table));
+        if sweep.max_share.is_some() {
+            let (swept, live) = connection
+                .query_row(&statements::count_swept(place, sweep), [], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .map_err(failed)?;
+            sweep.check(swept, live)?;
+        }
+        let swept = connection.execute(&statements::sweep(place, sweep, at), []).map_err(failed)?;
+        Ok(swept as u64)
     }
 
     fn place<'b>(&'b self, table: &'b str) -> Place<'b> {
@@ -60,7 +72,7 @@ impl Landing<'_> {
     fn check_tables(&self, batch: &Batch) -> Result<(), DestinationError> {
         let mut touched: BTreeSet<&str> = batch.tables().map(TableBatch::table).collect();
         let (changes, sweeps) = (batch.changes(), batch.sweeps().collect::<Vec<_>>());
-        touched.extend(changes.iter().map(table_of));
+        touched.extend(changes.iter().map(SchemaChange::table));
         touched.extend(sweeps.iter().map(|sweep| sweep.table.as_str()));
         for name in touched {
             if let Some(known) = self.before.tables.get(name) {
@@ -94,7 +106,7 @@ impl Landing<'_> {
         let held_type = |name: &str| {
             held.iter().find(|(held, _)| held.eq_ignore_ascii_case(name)).map(|(_, held)| held)
         };
-        for (column, column_type) in statements::columns_of(known) {
+        for (column, column_type) in known.all_columns() {
             let expected = statements::sql_type(column_type);
             match held_type(&column) {
                 None => return Err(by_hand(format!("column {column} is gone"))),
@@ -107,12 +119,8 @@ impl Landing<'_> {
         if held_type(ROW_ID).is_some() {
             return Err(by_hand(format!("a column {ROW_ID} was added, which hides the row ids")));
         }
-        for change in changes.iter().filter(|change| table_of(change) == name) {
-            let added = match change {
-                SchemaChange::AddColumn { column, .. } => column.as_str(),
-                SchemaChange::AddSoftDeletes { .. } => system_columns::DELETED,
-                SchemaChange::CreateTable { .. } | SchemaChange::WidenColumn { .. } => continue,
-            };
+        let changes = changes.iter().filter(|change| change.table() == name);
+        for added in changes.flat_map(SchemaChange::added_columns) {
             if held_type(added).is_some() {
                 return Err(by_hand(format!("a column {added} was added")));
             }
@@ -131,8 +139,13 @@ impl Landing<'_> {
         if changes.is_empty() {
             return Ok(());
         }
-        // DuckDB cannot commit a column with a default that another change of its table follows.
-        changes.sort_by_key(|change| matches!(change, SchemaChange::AddSoftDeletes { .. }));
+        // DuckDB cannot commit a column with a default that another change of its table follows, nor a
+        // table that was written to and altered afterwards.
+        changes.sort_by_key(|change| match change {
+            SchemaChange::RemoveDeleted { .. } => 2,
+            SchemaChange::AddSoftDeletes { .. } => 1,
+            _ => 0,
+        });
         let tables = &batch.leaves().schema().tables;
         refuse_collisions(tables)?;
         let created: BTreeSet<&str> = changes.iter().filter_map(created_table).collect();
@@ -140,7 +153,7 @@ impl Landing<'_> {
             self.refuse_unmanaged(&created)?;
         }
         for change in &changes {
-            let name = table_of(change);
+            let name = change.table();
             let place = self.place(name);
             let statement = match change {
                 SchemaChange::CreateTable { .. } => statements::create_table(place, &tables[name]),
@@ -153,6 +166,15 @@ impl Landing<'_> {
                     statements::widen_column(place, column, *from, *to)
                 }
                 SchemaChange::AddSoftDeletes { .. } => statements::add_soft_deletes(place),
+                SchemaChange::StartHistory { .. } => {
+                    let had_deleted = self.before.tables[name].soft_deletes;
+                    statements::start_history(place, had_deleted).join("; ")
+                }
+                SchemaChange::EndHistory { kept_as, .. } => {
+                    let keys = system_columns::key_columns(&tables[name].primary_key);
+                    statements::end_history(place, self.place(kept_as), &keys).join("; ")
+                }
+                SchemaChange::RemoveDeleted { .. } => statements::remove_deleted(place),
             };
             self.session
                 .connection
@@ -192,12 +214,19 @@ impl Landing<'_> {
     /// Upserts, then deletes: a key with both ends deleted (F-116).
     fn write(&self, table: &TableBatch, batch: &Batch, counts: &mut Counts) -> duckdb::Result<()> {
         let (session, place) = (self.session, self.place(table.table()));
-        upserts::write(session, place, table, batch.synced_at(), counts)?;
+        if table.mode() == TableMode::History {
+            history::write(session, place, table, batch.synced_at(), counts)?;
+        } else {
+            upserts::write(session, place, table, batch.synced_at(), counts)?;
+        }
         let keys = table.key_columns();
         let columns = key_types(table);
         let incoming = Incoming { columns: &columns, soft_deletes: table.soft_deletes() };
         let marks = Rows::all(&columns, table.marks());
-        if marks.count() > 0 {
+        if marks.count() > 0 && table.mode() == TableMode::History {
+            let versions = Versions { place, incoming, keys: &keys, at: batch.synced_at() };
+            counts.deleted += session.execute(marks, &statements::end_versions(versions))?;
+        } else if marks.count() > 0 {
             counts.deleted +=
                 session.count(marks.clone(), &statements::count_live(place, incoming, &keys))?;
             let mark = statements::mark_rows(place, incoming, &keys, batch.synced_at());
@@ -227,7 +256,7 @@ fn refuse_collisions(tables: &BTreeMap<String, Arc<Table>>) -> Result<(), Destin
             return Err(collision(format!("two tables are called {name}")));
         }
         let mut columns = BTreeSet::new();
-        for (column, _) in statements::columns_of(table) {
+        for (column, _) in table.all_columns() {
             if !columns.insert(column.to_ascii_lowercase()) {
                 return Err(collision(format!("table {name}: two columns are called {column}")));
             }
@@ -245,15 +274,6 @@ fn key_types(table: &TableBatch) -> Vec<(String, ColumnType)> {
     table.key_columns().into_iter().map(key_type).collect()
 }
 
-fn table_of(change: &SchemaChange) -> &str {
-    match change {
-        SchemaChange::CreateTable { table, .. }
-        | SchemaChange::AddColumn { table, .. }
-        | SchemaChange::WidenColumn { table, .. }
-        | SchemaChange::AddSoftDeletes { table } => table,
-    }
-}
-
 fn created_table(change: &SchemaChange) -> Option<&str> {
-    matches!(change, SchemaChange::CreateTable { .. }).then(|| table_of(change))
+    matches!(change, SchemaChange::CreateTable { .. }).then(|| change.table())
 }

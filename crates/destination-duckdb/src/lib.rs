@@ -3,6 +3,7 @@
 mod database;
 mod destination;
 mod failure;
+mod history;
 mod landing;
 mod positions;
 mod rows;

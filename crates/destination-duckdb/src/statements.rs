@@ -9,6 +9,13 @@ use engine::{ColumnType, Table, Timestamp, system_columns};
 use crate::rows;
 use crate::widening;
 
+mod versions;
+
+pub(crate) use versions::{
+    Versions, close_versions, count_swept, end_history, end_versions, insert_versions,
+    remove_deleted, remove_versions, reopen_versions, start_history, sweep, touch_versions,
+};
+
 /// Where a table is in the database.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
@@ -55,22 +62,14 @@ pub(crate) fn sql_type(column_type: ColumnType) -> String {
     }
 }
 
-/// Every column of a table as DuckDB holds it: its own, then those of the system.
-pub(crate) fn columns_of(table: &Table) -> Vec<(String, ColumnType)> {
-    let own = table.columns.iter().map(|column| (column.name.clone(), column.column_type()));
-    let system = system_columns::of(&table.primary_key).into_iter();
-    let deleted = table.soft_deletes.then_some((system_columns::DELETED, ColumnType::Boolean));
-    own.chain(system.chain(deleted).map(|(name, column_type)| (name.to_owned(), column_type)))
-        .collect()
-}
-
 pub(crate) fn create_namespace(catalog: &str, namespace: &str) -> String {
     format!("CREATE SCHEMA IF NOT EXISTS {}.{}", identifier(catalog), identifier(namespace))
 }
 
 /// Without a primary key or index: merging without one is half the cost, and each key is written once.
 pub(crate) fn create_table(place: Place<'_>, table: &Table) -> String {
-    let columns: Vec<String> = columns_of(table)
+    let columns: Vec<String> = table
+        .all_columns()
         .into_iter()
         .map(|(name, column_type)| {
             // Rows written by hand are live, like ours.
@@ -282,17 +281,6 @@ pub(crate) fn remove_rows(place: Place<'_>, incoming: Incoming<'_>, keys: &[&str
         place.quoted(),
         rows::FUNCTION,
         incoming.keys_equal(keys)
-    )
-}
-
-/// Marks live rows that were synced before a moment; their `_fivetran_synced` stays (F-126).
-pub(crate) fn sweep(place: Place<'_>, before: Timestamp) -> String {
-    let deleted = identifier(system_columns::DELETED);
-    format!(
-        "UPDATE {} SET {deleted} = TRUE WHERE {} < {} AND {deleted} IS NOT TRUE",
-        place.quoted(),
-        identifier(system_columns::SYNCED),
-        instant(before)
     )
 }
 

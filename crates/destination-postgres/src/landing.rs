@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{
-    Batch, Counts, DestinationError, Landed, PrimaryKey, Schema, SchemaChange, Table, TableBatch,
-    system_columns,
+    Batch, ColumnType, Counts, DestinationError, Landed, PrimaryKey, Schema, SchemaChange, Sweep,
+    Table, TableBatch, TableMode, Timestamp, system_columns,
 };
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use crate::failure::{self, by_hand, refused};
+use crate::history;
 use crate::rows;
-use crate::statements::{self, Incoming, Place};
+use crate::statements::{self, Incoming, Place, Versions};
 use crate::upserts;
 
 /// A transaction under way for one connection.
@@ -48,29 +49,26 @@ impl Landing<'_> {
             if !batch.leaves().schema().tables.contains_key(&sweep.table) {
                 continue;
             }
-            let statement = statements::sweep(self.place(&sweep.table), sweep.before);
-            let swept = self
-                .execute(&statement)
-                .await
-                .map_err(|error| failure::of(&error, &format!("sweeping table {}", sweep.table)))?;
-            landed.tables.entry(sweep.table).or_default().swept += swept;
+            let swept = self.sweep(sweep, batch.synced_at()).await?;
+            landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
         }
         Ok(landed)
     }
 
-    fn place<'b>(&'b self, table: &'b str) -> Place<'b> {
-        Place { namespace: self.namespace, table }
+    async fn sweep(&self, sweep: &Sweep, at: Timestamp) -> Result<u64, DestinationError> {
+        let (client, place) = (self.client, self.place(&sweep.table));
+        let failed = |error| failure::of(&error, &format!("sweeping table {}", sweep.table));
+        if sweep.max_share.is_some() {
+            let count = statements::count_swept(place, sweep);
+            let counted = client.query_typed_one(&count, &[]).await.map_err(failed)?;
+            let number = |column| counted.get::<_, i64>(column).unsigned_abs();
+            sweep.check(number(0), number(1))?;
+        }
+        execute(client, &statements::sweep(place, sweep, at)).await.map_err(failed)
     }
 
-    /// Runs one statement; answers how many rows it wrote. Nothing is prepared: a pooler may stand
-    /// between.
-    async fn execute(&self, statement: &str) -> Result<u64, Error> {
-        let messages = self.client.simple_query(statement).await?;
-        let count = messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::CommandComplete(count) => Some(*count),
-            _ => None,
-        });
-        Ok(count.unwrap_or_default())
+    fn place<'b>(&'b self, table: &'b str) -> Place<'b> {
+        Place { namespace: self.namespace, table }
     }
 
     /// Every table that the batch touches and that we know is as we left it, and no other has the name
@@ -83,7 +81,7 @@ impl Landing<'_> {
     ) -> Result<(), DestinationError> {
         let mut touched: BTreeSet<&str> = batch.tables().map(TableBatch::table).collect();
         let sweeps: Vec<_> = batch.sweeps().collect();
-        touched.extend(changes.iter().map(table_of));
+        touched.extend(changes.iter().map(SchemaChange::table));
         touched.extend(sweeps.iter().map(|sweep| sweep.table.as_str()));
         if touched.is_empty() {
             return Ok(());
@@ -159,10 +157,18 @@ impl Landing<'_> {
             }
         }
         let mut by_table: BTreeMap<&str, Vec<&SchemaChange>> = BTreeMap::new();
-        for change in changes.iter().filter(|change| !created.contains(table_of(change))) {
-            by_table.entry(table_of(change)).or_default().push(change);
+        for change in changes.iter().filter(|change| !created.contains(change.table())) {
+            by_table.entry(change.table()).or_default().push(change);
         }
         for (name, changes) in by_table {
+            let (modes, changes): (Vec<&SchemaChange>, Vec<&SchemaChange>) =
+                changes.into_iter().partition(|change| is_of_mode(change));
+            for change in modes {
+                self.switch_mode(name, change).await.map_err(failed(name))?;
+            }
+            if changes.is_empty() {
+                continue;
+            }
             self.alter(name, &tables[name], &changes).await.map_err(failed(name))?;
         }
         Ok(())
@@ -176,11 +182,8 @@ impl Landing<'_> {
         after: &Table,
         changes: &[&SchemaChange],
     ) -> Result<(), Error> {
-        let key_after = statements::key_of(&after.primary_key, &statements::columns_of(after));
-        let key_before =
-            self.before.tables.get(name).map(|before| {
-                statements::key_of(&before.primary_key, &statements::columns_of(before))
-            });
+        let key_after = statements::unique_of(after);
+        let key_before = self.before.tables.get(name).map(|before| statements::unique_of(before));
         let json = |key: &[(String, engine::ColumnType)]| {
             key.iter().any(|(_, kind)| *kind == engine::ColumnType::Json)
         };
@@ -208,6 +211,31 @@ impl Landing<'_> {
         Ok(())
     }
 
+    /// The rows that are there become versions, or the latest versions become the rows (F-214).
+    async fn switch_mode(&self, name: &str, change: &SchemaChange) -> Result<(), Error> {
+        let (place, before) = (self.place(name), &self.before.tables[name]);
+        let key = statements::key_of(&before.primary_key, &before.all_columns());
+        let (statements, unique) = match change {
+            SchemaChange::StartHistory { .. } => {
+                let start = (system_columns::START.to_owned(), ColumnType::Instant);
+                let unique = key.iter().cloned().chain([start]).collect();
+                (statements::start_history(place, before.soft_deletes), unique)
+            }
+            SchemaChange::EndHistory { kept_as, .. } => {
+                (statements::end_history(place, self.place(kept_as), &key), key)
+            }
+            _ => {
+                let remove = statements::remove_deleted(place);
+                return self.client.batch_execute(&remove).await;
+            }
+        };
+        self.drop_key(name).await?;
+        for statement in statements {
+            self.client.batch_execute(&statement).await?;
+        }
+        self.client.batch_execute(&statements::add_key(place, &unique)).await
+    }
+
     async fn drop_key(&self, name: &str) -> Result<(), Error> {
         let found = self
             .client
@@ -223,7 +251,7 @@ impl Landing<'_> {
     }
 
     async fn add_key(&self, name: &str, table: &Table) -> Result<(), Error> {
-        let key = statements::key_of(&table.primary_key, &statements::columns_of(table));
+        let key = statements::unique_of(table);
         if key.is_empty() {
             return Ok(());
         }
@@ -242,7 +270,12 @@ impl Landing<'_> {
         let (client, place) = (self.client, self.place(table.table()));
         let soft_deletes = table.soft_deletes();
         let incoming = Incoming { number, columns: table.columns(), soft_deletes };
-        upserts::write(client, place, table, incoming, batch.synced_at(), &mut counts).await?;
+        let at = batch.synced_at();
+        if table.mode() == TableMode::History {
+            history::write(client, place, table, incoming, at, &mut counts).await?;
+        } else {
+            upserts::write(client, place, table, incoming, at, &mut counts).await?;
+        }
         if is_created {
             self.add_key(table.table(), &batch.leaves().schema().tables[table.table()]).await?;
         }
@@ -255,10 +288,15 @@ impl Landing<'_> {
             let incoming = Incoming { number: number + 1, columns: &key, soft_deletes };
             client.batch_execute(&incoming.create()).await?;
             rows::copy(client, &incoming.copy(), &marks).await?;
+            if table.mode() == TableMode::History {
+                let versions = Versions { place, incoming, keys: &key, at };
+                counts.deleted += execute(client, &statements::end_versions(versions)).await?;
+                return Ok(counts);
+            }
             let live = statements::count_live(place, incoming, &key);
             let live = client.query_typed_one(&live, &[]).await?;
             counts.deleted += live.get::<_, i64>(0).unsigned_abs();
-            let mark = statements::mark_rows(place, incoming, &key, batch.synced_at());
+            let mark = statements::mark_rows(place, incoming, &key, at);
             client.batch_execute(&mark).await?;
         }
         let removals = table.removals();
@@ -266,10 +304,22 @@ impl Landing<'_> {
             let incoming = Incoming { number: number + 2, columns: &key, soft_deletes };
             client.batch_execute(&incoming.create()).await?;
             rows::copy(client, &incoming.copy(), &removals).await?;
-            counts.deleted += self.execute(&statements::remove_rows(place, incoming, &key)).await?;
+            counts.deleted +=
+                execute(client, &statements::remove_rows(place, incoming, &key)).await?;
         }
         Ok(counts)
     }
+}
+
+/// Runs one statement; answers how many rows it wrote. Nothing is prepared: a pooler may stand
+/// between.
+pub(crate) async fn execute(client: &Client, statement: &str) -> Result<u64, Error> {
+    let messages = client.simple_query(statement).await?;
+    let count = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::CommandComplete(count) => Some(*count),
+        _ => None,
+    });
+    Ok(count.unwrap_or_default())
 }
 
 /// Two connections may come here at once, and the right to create schemas is needed only where there is
@@ -307,7 +357,7 @@ fn check_table(
     if !held.is_table {
         return by_hand("it is no table any more".to_owned());
     }
-    for (column, column_type) in statements::columns_of(known) {
+    for (column, column_type) in known.all_columns() {
         let expected = statements::sql_type(column_type);
         match held.columns.get(&column) {
             None => return by_hand(format!("column {column} is gone")),
@@ -317,12 +367,8 @@ fn check_table(
             Some(_) => {}
         }
     }
-    for change in changes.iter().filter(|change| table_of(change) == name) {
-        let added = match change {
-            SchemaChange::AddColumn { column, .. } => column.as_str(),
-            SchemaChange::AddSoftDeletes { .. } => system_columns::DELETED,
-            SchemaChange::CreateTable { .. } | SchemaChange::WidenColumn { .. } => continue,
-        };
+    let changes = changes.iter().filter(|change| change.table() == name);
+    for added in changes.flat_map(SchemaChange::added_columns) {
         if held.columns.contains_key(added) {
             return by_hand(format!("a column {added} was added"));
         }
@@ -330,24 +376,23 @@ fn check_table(
     Ok(())
 }
 
-fn table_of(change: &SchemaChange) -> &str {
+fn column_of(change: &SchemaChange) -> &str {
     match change {
-        SchemaChange::CreateTable { table, .. }
-        | SchemaChange::AddColumn { table, .. }
-        | SchemaChange::WidenColumn { table, .. }
-        | SchemaChange::AddSoftDeletes { table } => table,
+        SchemaChange::AddColumn { column, .. } | SchemaChange::WidenColumn { column, .. } => column,
+        _ => system_columns::DELETED,
     }
 }
 
-fn column_of(change: &SchemaChange) -> &str {
-    match change {
-        SchemaChange::CreateTable { .. } | SchemaChange::AddSoftDeletes { .. } => {
-            system_columns::DELETED
-        }
-        SchemaChange::AddColumn { column, .. } | SchemaChange::WidenColumn { column, .. } => column,
-    }
+/// Whether a change is one of how rows are kept.
+fn is_of_mode(change: &SchemaChange) -> bool {
+    matches!(
+        change,
+        SchemaChange::StartHistory { .. }
+            | SchemaChange::EndHistory { .. }
+            | SchemaChange::RemoveDeleted { .. }
+    )
 }
 
 fn created_table(change: &SchemaChange) -> Option<&str> {
-    matches!(change, SchemaChange::CreateTable { .. }).then(|| table_of(change))
+    matches!(change, SchemaChange::CreateTable { .. }).then(|| change.table())
 }

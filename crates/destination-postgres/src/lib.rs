@@ -2,6 +2,7 @@
 
 mod destination;
 mod failure;
+mod history;
 mod landing;
 mod positions;
 mod rows;

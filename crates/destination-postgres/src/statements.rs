@@ -8,6 +8,13 @@ use sha2::{Digest, Sha256};
 
 use crate::widening;
 
+mod versions;
+
+pub(crate) use versions::{
+    Versions, close_versions, count_swept, end_history, end_versions, insert_versions,
+    remove_deleted, remove_versions, reopen_versions, start_history, sweep, touch_versions,
+};
+
 /// Where a table is in the database.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
@@ -87,22 +94,14 @@ pub(crate) fn sql_type(column_type: ColumnType) -> String {
     }
 }
 
-/// Every column of a table as Postgres holds it: its own, then those of the system.
-pub(crate) fn columns_of(table: &Table) -> Vec<(String, ColumnType)> {
-    let own = table.columns.iter().map(|column| (column.name.clone(), column.column_type()));
-    let system = system_columns::of(&table.primary_key).into_iter();
-    let deleted = table.soft_deletes.then_some((system_columns::DELETED, ColumnType::Boolean));
-    own.chain(system.chain(deleted).map(|(name, column_type)| (name.to_owned(), column_type)))
-        .collect()
-}
-
 pub(crate) fn create_schema(namespace: &str) -> String {
     format!("CREATE SCHEMA {}", identifier(namespace))
 }
 
 /// Without its key, which is cheaper to make when the first rows are in.
 pub(crate) fn create_table(place: Place<'_>, table: &Table) -> String {
-    let columns: Vec<String> = columns_of(table)
+    let columns: Vec<String> = table
+        .all_columns()
         .into_iter()
         .map(|(name, column_type)| {
             // Rows written by hand are live, like ours.
@@ -111,6 +110,16 @@ pub(crate) fn create_table(place: Place<'_>, table: &Table) -> String {
         })
         .collect();
     format!("CREATE TABLE {} ({})", place.quoted(), columns.join(", "))
+}
+
+/// The columns of which no two rows of a table have the same values, with their types.
+pub(crate) fn unique_of(table: &Table) -> Vec<(String, ColumnType)> {
+    let columns = table.all_columns();
+    let typed = |name: &str| {
+        let column = columns.iter().find(|column| column.0 == name);
+        column.expect("a table has the columns of its key").clone()
+    };
+    table.unique_columns().into_iter().map(typed).collect()
 }
 
 /// The columns of a table's key with their types; none where every row is new (Dec-42).
@@ -167,7 +176,12 @@ pub(crate) fn alter_table(place: Place<'_>, steps: &[&SchemaChange]) -> String {
 
 fn alter_step(step: &SchemaChange) -> String {
     match step {
-        SchemaChange::CreateTable { .. } => unreachable!("a table is created whole"),
+        SchemaChange::CreateTable { .. }
+        | SchemaChange::StartHistory { .. }
+        | SchemaChange::EndHistory { .. }
+        | SchemaChange::RemoveDeleted { .. } => {
+            unreachable!("a table is created whole, and its mode is switched by itself")
+        }
         SchemaChange::AddColumn { column, column_type, .. } => {
             format!("ADD COLUMN {} {}", identifier(column), sql_type(*column_type))
         }
@@ -229,6 +243,22 @@ impl Incoming<'_> {
             }
         };
         key.iter().map(equal).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// Whether a held row differs from the incoming one in a column of the function's own.
+    fn differs(self, key: &[(String, ColumnType)]) -> String {
+        let is_key = |name: &str| key.iter().any(|(key, _)| key == name);
+        let mut differs: Vec<String> = Vec::new();
+        for (index, (name, column_type)) in self.columns.iter().enumerate() {
+            if is_key(name) || name.starts_with(system_columns::RESERVED_PREFIX) {
+                continue;
+            }
+            let name = identifier(name);
+            // JSON has no equality of its own; equal is what is written the same.
+            let text = if *column_type == ColumnType::Json { "::text" } else { "" };
+            differs.push(format!("held.{name}{text} IS DISTINCT FROM incoming.c{index}{text}"));
+        }
+        if differs.is_empty() { "FALSE".to_owned() } else { differs.join(" OR ") }
     }
 
     /// The temporary table; it goes with the transaction.
@@ -359,17 +389,6 @@ pub(crate) fn remove_rows(
         place.quoted(),
         incoming.name(),
         incoming.keys_equal(key)
-    )
-}
-
-/// Marks live rows that were synced before a moment; their `_fivetran_synced` stays (F-126).
-pub(crate) fn sweep(place: Place<'_>, before: Timestamp) -> String {
-    let deleted = identifier(system_columns::DELETED);
-    format!(
-        "UPDATE {} SET {deleted} = TRUE WHERE {} < {} AND {deleted} IS NOT TRUE",
-        place.quoted(),
-        identifier(system_columns::SYNCED),
-        instant(before)
     )
 }
 

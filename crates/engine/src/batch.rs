@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use protocol::Warning;
 
 use crate::Position;
-use crate::policy::HeldCounts;
+use crate::destination::DestinationError;
+use crate::policy::{HeldCounts, Share};
 use crate::schema::SchemaChange;
 use crate::table_batch::TableBatch;
 use crate::time::Timestamp;
@@ -21,7 +22,7 @@ pub struct Batch {
     pub(crate) changes: Vec<SchemaChange>,
     pub(crate) leaves: Position,
     pub(crate) tables: BTreeMap<String, TableBatch>,
-    pub(crate) sweeps: BTreeMap<String, Timestamp>,
+    pub(crate) sweeps: BTreeMap<String, Sweep>,
     pub(crate) synced_at: Timestamp,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) pages: u64,
@@ -31,12 +32,47 @@ pub struct Batch {
     pub(crate) wire_bytes: u64,
 }
 
-/// Marks the rows of a table that were synced before a moment as deleted; their `_fivetran_synced`
+/// What becomes of the rows of a table that were synced before a moment; their `_fivetran_synced`
 /// stays (F-126). A table that is not there is left alone (F-123).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sweep {
     pub table: String,
     pub before: Timestamp,
+    pub verb: SweepVerb,
+    /// Where more of the table's live rows would be swept, the batch is refused
+    /// (`too_many_deletes`).
+    pub max_share: Option<Share>,
+}
+
+impl Sweep {
+    /// Refuses a sweep of more rows than the user allows: often a source that answered with less than it
+    /// has.
+    ///
+    /// # Errors
+    /// `too_many_deletes`, with both counts.
+    pub fn check(&self, rows: u64, live: u64) -> Result<(), DestinationError> {
+        let Some(max) = self.max_share.filter(|max| max.is_exceeded(rows, live)) else {
+            return Ok(());
+        };
+        Err(DestinationError::Refused {
+            code: "too_many_deletes",
+            message: format!(
+                "table {}: {rows} of {live} live rows were not sent again, and max_deletes is {max}",
+                self.table
+            ),
+            hint: "look whether the source still has them; if they are gone, sync once with --allow-deletes"
+                .to_owned(),
+        })
+    }
+}
+
+/// How a sweep deletes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweepVerb {
+    Mark,
+    Remove,
+    /// Ends the current version, at the moment of the batch.
+    Close,
 }
 
 impl Batch {
@@ -64,8 +100,8 @@ impl Batch {
         self.tables.values()
     }
 
-    pub fn sweeps(&self) -> impl Iterator<Item = Sweep> {
-        self.sweeps.iter().map(|(table, before)| Sweep { table: table.clone(), before: *before })
+    pub fn sweeps(&self) -> impl Iterator<Item = &Sweep> {
+        self.sweeps.values()
     }
 
     /// The value of `_fivetran_synced` for every row written or marked by this batch.

@@ -92,7 +92,7 @@ fn snake_case(source: &str) -> String {
 }
 
 /// Cuts what is too long, stably and uniquely; nothing at all becomes `_` (Dec-50, Dec-52).
-fn fit(name: String) -> String {
+pub(crate) fn fit(name: String) -> String {
     let name = name.replace('\0', "_");
     if name.is_empty() {
         return "_".to_owned();

@@ -2,6 +2,7 @@
 
 mod error;
 mod hold_back;
+mod modes;
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -16,7 +17,7 @@ use crate::arrays;
 use crate::columns::{self, CellValue, PageColumns, Reading};
 use crate::evolution::Evolution;
 use crate::naming;
-use crate::policy::{self, HeldCounts, Treatment};
+use crate::policy::{self, HeldCounts, TableMode, Treatment};
 use crate::position::Chain;
 use crate::row_hash;
 use crate::run::{DeleteMode, Keyless, Naming, Run, SoftDeleteTiming, StringInference};
@@ -24,7 +25,7 @@ use crate::schema::{Column, PrimaryKey, Schema, Table};
 use crate::table_batch::TableBatch;
 use crate::time::Timestamp;
 use crate::value::ColumnType;
-use crate::{Batch, Position};
+use crate::{Batch, Position, Sweep};
 
 /// Columns of a table. Data used as names (an id as a key of each row) would otherwise fill memory.
 const COLUMNS_MAX: usize = 5000;
@@ -39,6 +40,7 @@ impl Batch {
     pub fn plan(response: Response, position: &Position, run: &Run) -> Result<Batch, PlanError> {
         let mut planner = Planner::new(position, run);
         planner.keep_naming(position)?;
+        planner.switch_modes()?;
         planner.warnings = response.warnings;
         planner.declare_keys(&response.schema)?;
         for (source, records) in &response.insert {
@@ -116,7 +118,7 @@ struct Planner<'a> {
     before: Schema,
     leaves: Position,
     tables: BTreeMap<String, TableBatch>,
-    sweeps: BTreeMap<String, Timestamp>,
+    sweeps: BTreeMap<String, Sweep>,
     warnings: Vec<Warning>,
     held_back: BTreeMap<String, HeldCounts>,
     /// Whether the policy has a say: most connections have none.
@@ -147,7 +149,9 @@ impl<'a> Planner<'a> {
         }
         Planner {
             run,
-            has_policy: !policy.is_open() || !leaves.held_back.tables.is_empty(),
+            has_policy: !policy.is_open()
+                || !leaves.held_back.tables.is_empty()
+                || leaves.schema.tables.values().any(|table| table.mode != TableMode::Upsert),
             held_back: BTreeMap::new(),
             nulled: 0,
             before: position.schema.clone(),
@@ -163,7 +167,7 @@ impl<'a> Planner<'a> {
         let Planner { mut leaves, tables, sweeps, warnings, held_back, wire_bytes, before, .. } =
             self;
         let after = leaves.ordinal - 1;
-        let changes = leaves.schema.changes_since(&before);
+        let changes = leaves.schema.changes_since(&before, leaves.ordinal);
         let synced_at = leaves.synced_at;
         leaves.state = state;
         Batch {
@@ -215,6 +219,9 @@ impl<'a> Planner<'a> {
     ) -> Result<(), PlanError> {
         let mut told: BTreeMap<String, PrimaryKey> = BTreeMap::new();
         for (source, hint) in hints.iter().filter(|(_, hint)| !hint.primary_key.is_empty()) {
+            if self.mode_of(&source.0) == TableMode::Append {
+                continue;
+            }
             let table = self.table_name(source);
             let naming = self.run.options.naming;
             let declared: BTreeSet<String> =
@@ -348,16 +355,21 @@ impl<'a> Planner<'a> {
                 name: name.to_owned(),
             });
         }
-        let primary_key =
-            self.leaves.declared_keys.remove(name).unwrap_or(match self.run.options.keyless {
-                Keyless::BatchIndex => PrimaryKey::BatchIndex,
-                Keyless::RowHash => PrimaryKey::RowHash,
-            });
+        let mode = self.mode_of(&source.0);
+        let keyless = match self.run.options.keyless {
+            _ if mode == TableMode::Append => PrimaryKey::BatchIndex,
+            Keyless::BatchIndex => PrimaryKey::BatchIndex,
+            Keyless::RowHash => PrimaryKey::RowHash,
+        };
+        let declared = self.leaves.declared_keys.remove(name);
+        let primary_key = declared.filter(|_| mode != TableMode::Append).unwrap_or(keyless);
+        modes::check_key(name, mode, &primary_key)?;
         let table = Table {
             sources: BTreeSet::from([source.0.clone()]),
             primary_key,
             columns: Vec::new(),
-            soft_deletes: self.was_named(name),
+            soft_deletes: mode == TableMode::Upsert && self.was_named(name),
+            mode,
         };
         self.leaves.schema.tables.insert(name.to_owned(), Arc::new(table));
         Ok(())
@@ -484,6 +496,10 @@ impl<'a> Planner<'a> {
             self.hold_rows_back(&source.0, records.rows());
             return Ok(());
         }
+        if self.mode_of(&source.0) == TableMode::Append {
+            self.leave_deletes_out(&source.0, records.rows());
+            return Ok(());
+        }
         let name = self.table_name(source);
         let known = self.leaves.schema.tables.get(&name).cloned();
         let declared = self.leaves.declared_keys.get(&name);
@@ -502,6 +518,7 @@ impl<'a> Planner<'a> {
                 primary_key: PrimaryKey::Columns(keys.clone()),
                 columns: Vec::new(),
                 soft_deletes: false,
+                mode: TableMode::Upsert,
             })
         });
         let is_key =
@@ -525,12 +542,13 @@ impl<'a> Planner<'a> {
         if !exists {
             return Ok(());
         }
-        let mode = if named.contains(&name) || self.was_named(&name) {
-            DeleteMode::Soft
-        } else {
-            self.run.options.delete_mode
+        let mode = match table.mode {
+            TableMode::Live => DeleteMode::Hard,
+            TableMode::History => DeleteMode::Soft,
+            _ if named.contains(&name) || self.was_named(&name) => DeleteMode::Soft,
+            TableMode::Upsert | TableMode::Append => self.run.options.delete_mode,
         };
-        if mode == DeleteMode::Soft {
+        if mode == DeleteMode::Soft && table.mode == TableMode::Upsert {
             set_soft_deletes(&mut table);
         }
         let mut arrays = Vec::with_capacity(keys.len());
@@ -566,14 +584,17 @@ impl<'a> Planner<'a> {
             }
         }
         for (name, table) in &mut self.leaves.schema.tables {
-            if chain.soft_delete.contains(name) || swept.contains(name) {
+            if table.mode == TableMode::Upsert
+                && (chain.soft_delete.contains(name) || swept.contains(name))
+            {
                 set_soft_deletes(table);
                 if let Some(batch) = self.tables.get_mut(name) {
                     batch.set_soft_deletes();
                 }
             }
             if swept.contains(name) {
-                self.sweeps.insert(name.clone(), started_at);
+                let sweep = modes::sweep(name, table, started_at, &self.run.options.policy);
+                self.sweeps.extend(sweep.map(|sweep| (name.clone(), sweep)));
             }
         }
     }

@@ -16,6 +16,10 @@ use crate::value::{ColumnType, DECIMAL_DIGITS_MAX, fits_decimal};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     pub schema_changes: SchemaChanges,
+    /// How tables are kept for which nothing else is decided.
+    pub mode: TableMode,
+    /// The most that a sweep may delete of a table for which nothing else is decided.
+    pub max_deletes: Option<Share>,
     pub tables: BTreeMap<String, TablePolicy>,
     /// With which values are hashed, when the position has no salt yet (Dec-65).
     pub salt: Salt,
@@ -40,7 +44,54 @@ pub struct TablePolicy {
     pub block: bool,
     /// Its name in the destination, in place of the one that rules make.
     pub name: Option<String>,
+    pub mode: Option<TableMode>,
+    pub max_deletes: Option<Share>,
     pub columns: BTreeMap<String, ColumnPolicy>,
+}
+
+/// How the rows of a table are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableMode {
+    /// The last word on each key; rows that are gone are marked, or removed where that is asked for.
+    #[default]
+    Upsert,
+    /// Every row is new, whatever key the function declares; deletes are left out.
+    Append,
+    /// Current state only: rows that are gone are removed.
+    Live,
+    /// Every version of every row, with the time when it held (F-210 to F-214).
+    History,
+}
+
+impl fmt::Display for TableMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TableMode::Upsert => "upsert",
+            TableMode::Append => "append",
+            TableMode::Live => "live",
+            TableMode::History => "history",
+        })
+    }
+}
+
+/// A share of a table's rows, in hundredths of a percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share(pub u32);
+
+impl Share {
+    const WHOLE: u64 = 10_000;
+
+    /// Whether so many rows of so many are more than the share.
+    pub fn is_exceeded(self, rows: u64, of: u64) -> bool {
+        u128::from(rows) * u128::from(Share::WHOLE) > u128::from(of) * u128::from(self.0)
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} %", f64::from(self.0) / 100.0)
+    }
 }
 
 /// What the user decided about one column. To list a column is to enable it.
@@ -95,9 +146,27 @@ impl Policy {
         self.tables.get(source)
     }
 
+    /// Takes every maximum of deletes away.
+    pub fn allow_deletes(&mut self) {
+        self.max_deletes = None;
+        self.tables.values_mut().for_each(|table| table.max_deletes = None);
+    }
+
     /// Whether nothing is decided: everything enters as it is.
     pub(crate) fn is_open(&self) -> bool {
-        self.schema_changes == SchemaChanges::AllowAll && self.tables.is_empty()
+        self.schema_changes == SchemaChanges::AllowAll
+            && self.mode == TableMode::Upsert
+            && self.tables.is_empty()
+    }
+
+    /// How a table is to be kept.
+    pub(crate) fn mode_of(&self, source: &str) -> TableMode {
+        self.table(source).and_then(|table| table.mode).unwrap_or(self.mode)
+    }
+
+    /// The most that a sweep may delete of a table.
+    pub(crate) fn max_deletes_of(&self, source: &str) -> Option<Share> {
+        self.table(source).and_then(|table| table.max_deletes).or(self.max_deletes)
     }
 
     /// Whether some column is hashed, so that a salt is needed.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use protocol::SyncId;
 
+use crate::naming;
+use crate::policy::TableMode;
 use crate::shape::{Features, Shape};
+use crate::system_columns;
 use crate::value::ColumnType;
 
 /// Every table of a connection, by its name in the destination.
@@ -24,6 +27,7 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Whether it has a `_fivetran_deleted` column (Dec-43).
     pub soft_deletes: bool,
+    pub mode: TableMode,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +103,51 @@ pub enum SchemaChange {
     AddSoftDeletes {
         table: String,
     },
+    /// From now on every version of a row is kept: the columns of versions come, with what they must say
+    /// of the rows that are there, and `_fivetran_deleted` goes into them (F-214).
+    StartHistory {
+        table: String,
+    },
+    /// From now on only the latest version of a row is kept: older ones move to a table that is the
+    /// user's own, `_fivetran_deleted` comes, and the columns of versions go into it.
+    EndHistory {
+        table: String,
+        kept_as: String,
+    },
+    /// Rows that are marked as deleted go, since only live ones are to be kept.
+    RemoveDeleted {
+        table: String,
+    },
+}
+
+impl SchemaChange {
+    pub fn table(&self) -> &str {
+        match self {
+            SchemaChange::CreateTable { table, .. }
+            | SchemaChange::AddColumn { table, .. }
+            | SchemaChange::WidenColumn { table, .. }
+            | SchemaChange::AddSoftDeletes { table }
+            | SchemaChange::StartHistory { table }
+            | SchemaChange::EndHistory { table, .. }
+            | SchemaChange::RemoveDeleted { table } => table,
+        }
+    }
+
+    /// The columns that it brings, which must not be there.
+    pub fn added_columns(&self) -> Vec<&str> {
+        match self {
+            SchemaChange::AddColumn { column, .. } => vec![column],
+            SchemaChange::AddSoftDeletes { .. } | SchemaChange::EndHistory { .. } => {
+                vec![system_columns::DELETED]
+            }
+            SchemaChange::StartHistory { .. } => {
+                system_columns::OF_HISTORY.iter().map(|(name, _)| *name).collect()
+            }
+            SchemaChange::CreateTable { .. }
+            | SchemaChange::WidenColumn { .. }
+            | SchemaChange::RemoveDeleted { .. } => Vec::new(),
+        }
+    }
 }
 
 impl fmt::Display for PrimaryKey {
@@ -121,17 +170,40 @@ impl Column {
 }
 
 impl Table {
+    /// Every column as a destination holds it: its own in their order, then those of the system.
+    pub fn all_columns(&self) -> Vec<(String, ColumnType)> {
+        let own = self.columns.iter().map(|column| (column.name.clone(), column.column_type()));
+        let system = system_columns::of(&self.primary_key).into_iter();
+        let deleted = self.soft_deletes.then_some((system_columns::DELETED, ColumnType::Boolean));
+        let history: &[_] =
+            if self.mode == TableMode::History { &system_columns::OF_HISTORY } else { &[] };
+        let system = system.chain(deleted).chain(history.iter().copied());
+        own.chain(system.map(|(name, column_type)| (name.to_owned(), column_type))).collect()
+    }
+
+    /// The columns of which no two rows have the same values; none where every row is new.
+    pub fn unique_columns(&self) -> Vec<&str> {
+        let mut columns = match &self.primary_key {
+            PrimaryKey::BatchIndex => Vec::new(),
+            key => system_columns::key_columns(key),
+        };
+        if self.mode == TableMode::History {
+            columns.push(system_columns::START);
+        }
+        columns
+    }
+
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }
 }
 
 impl Schema {
-    /// The changes that lead from `before` to `self`.
+    /// The changes that lead from `before` to `self`, made by the commit with this ordinal.
     ///
     /// # Panics
     /// When `self` lacks something that `before` has: evolution only grows.
-    pub fn changes_since(&self, before: &Schema) -> Vec<SchemaChange> {
+    pub(crate) fn changes_since(&self, before: &Schema, ordinal: u64) -> Vec<SchemaChange> {
         assert!(
             before.tables.keys().all(|table| self.tables.contains_key(table)),
             "evolution never drops a table"
@@ -140,6 +212,9 @@ impl Schema {
         for (name, table) in &self.tables {
             let before = before.tables.get(name);
             if !before.is_some_and(|before| Arc::ptr_eq(before, table)) {
+                if let Some(before) = before {
+                    table.mode_changes_since(before, name, ordinal, &mut changes);
+                }
                 table.changes_since(before.map(Arc::as_ref), name, &mut changes);
             }
         }
@@ -148,6 +223,27 @@ impl Schema {
 }
 
 impl Table {
+    fn mode_changes_since(
+        &self,
+        before: &Table,
+        name: &str,
+        ordinal: u64,
+        changes: &mut Vec<SchemaChange>,
+    ) {
+        let table = || name.to_owned();
+        let (was, is) = (before.mode, self.mode);
+        if was != is && is == TableMode::History {
+            changes.push(SchemaChange::StartHistory { table: table() });
+        }
+        if was != is && was == TableMode::History {
+            let kept_as = naming::fit(format!("{name}__history_{ordinal}"));
+            changes.push(SchemaChange::EndHistory { table: table(), kept_as });
+        }
+        if was != is && is == TableMode::Live && self.soft_deletes {
+            changes.push(SchemaChange::RemoveDeleted { table: table() });
+        }
+    }
+
     fn changes_since(&self, before: Option<&Table>, name: &str, changes: &mut Vec<SchemaChange>) {
         let table = || name.to_owned();
         if before.is_none() {
@@ -173,7 +269,8 @@ impl Table {
                 Some(_) => {}
             }
         }
-        if self.soft_deletes && !before.is_some_and(|before| before.soft_deletes) {
+        let had_deleted = |before: &Table| before.soft_deletes || before.mode == TableMode::History;
+        if self.soft_deletes && !before.is_some_and(had_deleted) {
             changes.push(SchemaChange::AddSoftDeletes { table: table() });
         }
     }

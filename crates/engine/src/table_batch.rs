@@ -4,6 +4,7 @@ use arrow_array::{ArrayRef, RecordBatch, new_null_array};
 use arrow_schema::{Field, Schema as ArrowSchema, SchemaRef};
 
 use crate::last_word::LastWord;
+use crate::policy::TableMode;
 use crate::run::DeleteMode;
 use crate::schema::{PrimaryKey, Table};
 use crate::system_columns;
@@ -15,6 +16,7 @@ use crate::widen::widen;
 pub struct TableBatch {
     name: String,
     primary_key: PrimaryKey,
+    mode: TableMode,
     soft_deletes: bool,
     rows_sent: u64,
     /// The columns of the table, its own and then those of the system.
@@ -44,6 +46,7 @@ impl TableBatch {
         TableBatch {
             name: name.to_owned(),
             primary_key: table.primary_key.clone(),
+            mode: table.mode,
             soft_deletes: table.soft_deletes,
             rows_sent: 0,
             columns: columns_of(table),
@@ -58,6 +61,11 @@ impl TableBatch {
 
     pub fn primary_key(&self) -> &PrimaryKey {
         &self.primary_key
+    }
+
+    /// How the table's rows are kept.
+    pub fn mode(&self) -> TableMode {
+        self.mode
     }
 
     /// The columns of the key, system columns where the function declared none.
@@ -83,7 +91,8 @@ impl TableBatch {
         self.living(Verb::Upsert)
     }
 
-    /// Keys of rows to mark as deleted and to stamp with `_fivetran_synced` (F-111): the key columns only.
+    /// Keys of rows to mark as deleted and to stamp with `_fivetran_synced` (F-111), or whose version ends
+    /// (F-212): the key columns only.
     pub fn marks(&self) -> Vec<RecordBatch> {
         self.living(Verb::Delete(DeleteMode::Soft))
     }

@@ -6,6 +6,7 @@ pub mod deletes;
 pub mod evolution;
 pub mod joining;
 pub mod landing;
+pub mod modes;
 pub mod names;
 pub mod policies;
 pub mod upserts;
@@ -102,6 +103,14 @@ macro_rules! conformance {
                 f_125_soft_delete_is_stronger_than_hard
                 dec_27_a_sweep_of_a_table_without_key
                 dec_40_a_resync_marks_what_is_missing
+            }
+            modes {
+                f_210_f_211_f_213_every_version_is_kept
+                f_212_a_delete_and_a_sweep_end_a_version
+                f_214_history_is_turned_on_and_off
+                live_tables_hold_what_is_there
+                append_only_tables_grow
+                a_sweep_of_too_much_is_refused
             }
             policies {
                 f_191_f_193_what_is_held_back_is_recorded_and_approved

@@ -14,4 +14,5 @@ pub mod scenario;
 pub mod source;
 pub mod table;
 pub mod verdict;
+mod versions;
 pub mod world;

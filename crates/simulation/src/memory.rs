@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use engine::{
     Batch, ColumnType, Counts, Destination, DestinationError, Landed, Position, PrimaryKey,
-    SchemaChange, TableBatch, system_columns,
+    SchemaChange, TableBatch, TableMode, system_columns,
 };
 use protocol::{State, SyncId};
 
@@ -125,7 +125,15 @@ impl Database {
     }
 
     pub(crate) fn change_schema(&mut self, batch: &Batch) -> Result<(), DestinationError> {
-        batch.changes().iter().try_for_each(|change| self.change(change))
+        for change in batch.changes() {
+            self.change(&change)?;
+            if let SchemaChange::CreateTable { table, .. } = &change
+                && batch.leaves().schema().tables[table].mode == TableMode::History
+            {
+                self.table_of(table)?.start_history()?;
+            }
+        }
+        Ok(())
     }
 
     fn change(&mut self, change: &SchemaChange) -> Result<(), DestinationError> {
@@ -149,6 +157,13 @@ impl Database {
                 ColumnType::Boolean,
                 Cell::Boolean(false),
             ),
+            SchemaChange::StartHistory { table } => self.table_of(table)?.start_history(),
+            SchemaChange::EndHistory { table, kept_as } => {
+                let older = self.table_of(table)?.end_history()?;
+                self.tables.insert(kept_as.clone(), Arc::new(older));
+                Ok(())
+            }
+            SchemaChange::RemoveDeleted { table } => self.table_of(table)?.remove_deleted(),
         }
     }
 
@@ -173,6 +188,10 @@ impl Database {
     ) -> Result<Counts, DestinationError> {
         let mut counts = Counts::default();
         let table = self.table_of(rows.table())?;
+        if rows.mode() == TableMode::History {
+            table.write_versions(rows, batch.synced_at().0, &mut counts)?;
+            return Ok(counts);
+        }
         let mut places = table.places();
         table.upsert(rows, &mut places, &mut counts)?;
         table.mark(rows, &places, batch.synced_at().0, &mut counts)?;
@@ -190,8 +209,8 @@ impl Database {
             if !self.tables.contains_key(&sweep.table) {
                 continue;
             }
-            let swept = self.table_of(&sweep.table)?.sweep(sweep.before.0)?;
-            landed.tables.entry(sweep.table).or_default().swept += swept;
+            let swept = self.table_of(&sweep.table)?.sweep(sweep, batch.synced_at().0)?;
+            landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
         }
         Ok(())
     }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{ColumnPolicy, ColumnType, DeleteMode, Options, PrimaryKey, SoftDeleteTiming};
+use engine::{
+    ColumnPolicy, ColumnType, DeleteMode, Options, PrimaryKey, SoftDeleteTiming, TableMode,
+};
 use serde_json::Value;
 
 use crate::cell::Cell;
@@ -25,6 +27,15 @@ pub struct ExpectedTable {
     pub soft_deletes: bool,
     /// In the order in which their keys first came.
     pub rows: Vec<ExpectedRow>,
+    /// What was said of each key, in a table that keeps versions.
+    pub versions: Option<Vec<Vec<Said>>>,
+}
+
+/// What a page said of a key: its values, or that it is gone.
+#[derive(Clone, Debug)]
+pub struct Said {
+    pub page: usize,
+    pub cells: Option<BTreeMap<String, Cell>>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +78,9 @@ struct FoldTable {
     /// Every value ever seen in a column, for its type.
     seen: BTreeMap<String, Vec<Value>>,
     rows: Vec<FoldRow>,
+    is_versioned: bool,
+    /// By key: what was said, and on which page.
+    said: Vec<(BTreeMap<String, Value>, Vec<(usize, Option<BTreeMap<String, Value>>)>)>,
 }
 
 struct FoldRow {
@@ -104,12 +118,13 @@ impl Fold {
         }
         let over = page["hasMore"] == Value::Bool(false);
         for (name, table) in &mut self.tables {
-            table.soft_deletes |= self.named.contains(name);
+            table.soft_deletes |= self.named.contains(name) && !table.is_versioned;
             let at_once = self.options.soft_delete_timing == SoftDeleteTiming::OnResponse
                 && named.contains(name);
             if at_once || (over && self.named.contains(name)) {
                 let unseen = table.rows.iter_mut().filter(|row| row.page < self.first_page);
                 unseen.for_each(|row| row.deleted = true);
+                table.say_unseen(self.page, self.first_page);
             }
         }
         self.page += 1;
@@ -134,6 +149,8 @@ impl Fold {
             soft_deletes: false,
             seen: BTreeMap::new(),
             rows: Vec::new(),
+            is_versioned: decided.and_then(|table| table.mode) == Some(TableMode::History),
+            said: Vec::new(),
         });
         let (blocked, allowed): (Vec<_>, Vec<_>) =
             members(row).partition(|(name, _)| is_blocked(name));
@@ -145,6 +162,7 @@ impl Fold {
         for (column, value) in values.iter().filter(|(_, value)| !value.is_null()) {
             table.seen.entry(column.clone()).or_default().push(value.clone());
         }
+        table.say(row, self.page, Some(values.clone()));
         let new = FoldRow { values, deleted: false, page: self.page };
         match table.find(row) {
             Some(old) => *old = new,
@@ -154,8 +172,9 @@ impl Fold {
 
     fn delete(&mut self, name: &str, row: &Value, soft: bool) {
         let Some(table) = self.tables.get_mut(name) else { return };
-        table.soft_deletes |= soft;
+        table.soft_deletes |= soft && !table.is_versioned;
         let page = self.page;
+        table.say(row, page, None);
         match table.find(row) {
             Some(old) if soft => (old.deleted, old.page) = (true, page),
             Some(old) => old.page = usize::MAX,
@@ -172,17 +191,45 @@ impl FoldTable {
         self.rows.iter_mut().find(|old| key.iter().all(|column| old.values[column] == row[column]))
     }
 
+    fn say(&mut self, row: &Value, page: usize, values: Option<BTreeMap<String, Value>>) {
+        let Some(key) = self.key.as_ref().filter(|_| self.is_versioned) else { return };
+        let key: BTreeMap<String, Value> =
+            key.iter().map(|column| (column.clone(), row[column].clone())).collect();
+        match self.said.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, said)) => said.push((page, values)),
+            None => self.said.push((key, vec![(page, values)])),
+        }
+    }
+
+    /// Keys that were not sent since a page are gone.
+    fn say_unseen(&mut self, page: usize, first_page: usize) {
+        for (_, said) in &mut self.said {
+            let sent = said.iter().rev().find(|(_, values)| values.is_some());
+            if sent.is_some_and(|(sent, _)| *sent < first_page) {
+                said.push((page, None));
+            }
+        }
+    }
+
     fn typed(&self) -> ExpectedTable {
         let columns: BTreeMap<String, ColumnType> =
             self.seen.iter().map(|(name, values)| (name.clone(), type_of(values))).collect();
-        let rows = self.rows.iter().map(|row| ExpectedRow {
-            cells: columns
+        let cells = |values: &BTreeMap<String, Value>| -> BTreeMap<String, Cell> {
+            let cell = |(name, column_type): (&String, &ColumnType)| {
+                let value = values.get(name).unwrap_or(&Value::Null);
+                (name.clone(), typed(value, *column_type))
+            };
+            columns.iter().map(cell).collect()
+        };
+        let versions = self.said.iter().map(|(_, said)| {
+            let said = said
                 .iter()
-                .map(|(name, column_type)| {
-                    let value = row.values.get(name).unwrap_or(&Value::Null);
-                    (name.clone(), typed(value, *column_type))
-                })
-                .collect(),
+                .map(|(page, values)| Said { page: *page, cells: values.as_ref().map(&cells) });
+            said.collect()
+        });
+        let versions = self.is_versioned.then(|| versions.collect());
+        let rows = self.rows.iter().map(|row| ExpectedRow {
+            cells: cells(&row.values),
             deleted: row.deleted,
             page: row.page,
         });
@@ -190,6 +237,7 @@ impl FoldTable {
             primary_key: self.key.clone().map_or(PrimaryKey::BatchIndex, PrimaryKey::Columns),
             soft_deletes: self.soft_deletes,
             rows: rows.collect(),
+            versions,
             columns,
         }
     }

@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use engine::{Batch, DestinationError, Landed, Position, SchemaChange, system_columns};
+use engine::{
+    Batch, DestinationError, Landed, Position, SchemaChange, Sweep, SweepVerb, TableMode,
+    system_columns,
+};
 use protocol::{Request, Response, State};
 use serde_json::Value;
 
@@ -51,6 +54,12 @@ pub enum Mutant {
     ChainForgotten,
     /// The stored position lacks what was held back.
     HeldBackForgotten,
+    /// The version before a new one is not ended.
+    VersionStaysOpen,
+    /// A row that is sent again unchanged becomes a new version.
+    VersionOfNothing,
+    /// Versions that the sync itself has made are not undone.
+    VersionsPileUp,
     /// The position is answered from what was sent last, landed or not.
     PositionFromCache,
     /// A commit without answer counts as landed.
@@ -74,7 +83,7 @@ enum Part {
 use Part::{FirstTable, OtherTables, Position as StoredState, Schema, Sweeps};
 
 impl Mutant {
-    pub const ALL: [Mutant; 23] = [
+    pub const ALL: [Mutant; 26] = [
         Mutant::StateBeforeRows,
         Mutant::RowsBeforeState,
         Mutant::OrdinalIgnored,
@@ -94,6 +103,9 @@ impl Mutant {
         Mutant::IndexForgotten,
         Mutant::ChainForgotten,
         Mutant::HeldBackForgotten,
+        Mutant::VersionStaysOpen,
+        Mutant::VersionOfNothing,
+        Mutant::VersionsPileUp,
         Mutant::PositionFromCache,
         Mutant::OkOnNothing,
         Mutant::RetriesBlindly,
@@ -256,6 +268,9 @@ impl Mutant {
                     | Mutant::UpsertKeepsOldRow
                     | Mutant::UpsertKeepsOldFields
                     | Mutant::DeletesBeforeUpserts
+                    | Mutant::VersionStaysOpen
+                    | Mutant::VersionOfNothing
+                    | Mutant::VersionsPileUp
             );
             let old = breaks_rows.then(|| database.tables.get(rows.table()).cloned()).flatten();
             let counts = database.write_table(rows, batch)?;
@@ -268,6 +283,10 @@ impl Mutant {
                     keep_old(table, &old, |new, column| new[column] == Cell::Null);
                 }
                 Mutant::DeletesBeforeUpserts => revive(table, rows),
+                _ if rows.mode() != TableMode::History => {}
+                Mutant::VersionStaysOpen => keep_open(table, &old),
+                Mutant::VersionOfNothing => version_unchanged(table, batch.synced_at().0),
+                Mutant::VersionsPileUp => pile_up(table, &old, batch.synced_at().0),
                 _ => {}
             }
         }
@@ -289,13 +308,24 @@ impl Mutant {
                 };
                 for name in chain.soft_delete {
                     if database.tables.contains_key(&name) {
-                        database.table_of(&name)?.sweep(started_at.0)?;
+                        let verb = SweepVerb::Mark;
+                        let sweep = Sweep {
+                            table: name.clone(),
+                            before: started_at,
+                            verb,
+                            max_share: None,
+                        };
+                        let is_marked = database.tables[&name].index_of(system_columns::DELETED);
+                        if is_marked.is_some() {
+                            database.table_of(&name)?.sweep(&sweep, batch.synced_at().0)?;
+                        }
                     }
                 }
             }
             Mutant::SweepFromOwnStart => {
                 for sweep in batch.sweeps() {
-                    database.table_of(&sweep.table)?.sweep(batch.synced_at().0)?;
+                    let own = Sweep { before: batch.synced_at(), ..sweep.clone() };
+                    database.table_of(&sweep.table)?.sweep(&own, batch.synced_at().0)?;
                 }
             }
             Mutant::SweepBeforeTransaction => {
@@ -304,7 +334,7 @@ impl Mutant {
                     let table = database.tables.get(&sweep.table);
                     if table.is_some_and(|table| table.index_of(system_columns::DELETED).is_some())
                     {
-                        database.table_of(&sweep.table)?.sweep(sweep.before.0)?;
+                        database.table_of(&sweep.table)?.sweep(sweep, batch.synced_at().0)?;
                     }
                 }
             }
@@ -386,6 +416,56 @@ fn revive(table: &mut Table, rows: &engine::TableBatch) {
             row[deleted] = Cell::Boolean(false);
         }
     }
+}
+
+/// The index of a column of versions.
+fn version_column(table: &Table, name: &str) -> usize {
+    table.index_of(name).expect("a table of versions has its columns")
+}
+
+fn keep_open(table: &mut Table, old: &Table) {
+    let (active, start) = (
+        version_column(table, system_columns::ACTIVE),
+        version_column(table, system_columns::START),
+    );
+    for was in old.rows.iter().filter(|row| row[active] == Cell::Boolean(true)) {
+        let key = old.key_of(was);
+        let newer =
+            table.rows.iter().any(|row| table.key_of(row) == key && row[start] > was[start]);
+        let keys = table.key_indices();
+        let same = |row: &[Cell]| keys.iter().zip(&key).all(|(index, value)| row[*index] == *value);
+        if let Some(row) =
+            table.rows.iter_mut().find(|row| newer && same(row) && row[start] == was[start])
+        {
+            row[active] = Cell::Boolean(true);
+        }
+    }
+}
+
+fn version_unchanged(table: &mut Table, at: i64) {
+    let (active, start, synced) = (
+        version_column(table, system_columns::ACTIVE),
+        version_column(table, system_columns::START),
+        version_column(table, system_columns::SYNCED),
+    );
+    let unchanged: Vec<Vec<Cell>> = table
+        .rows
+        .iter()
+        .filter(|row| row[active] == Cell::Boolean(true) && row[synced] == Cell::Moment(at))
+        .filter(|row| row[start] < Cell::Moment(at))
+        .cloned()
+        .collect();
+    for mut row in unchanged {
+        row[start] = Cell::Moment(at);
+        table.rows.push(row);
+    }
+}
+
+fn pile_up(table: &mut Table, old: &Table, at: i64) {
+    let start = version_column(table, system_columns::START);
+    let own = old.rows.iter().filter(|row| row[start] == Cell::Moment(at));
+    let undone: Vec<Vec<Cell>> = own.filter(|row| !table.rows.contains(row)).cloned().collect();
+    table.rows.extend(undone);
 }
 
 fn stamp_swept(database: &mut Database, old: &BTreeMap<String, Arc<Table>>, synced: i64) {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use engine::{
-    ColumnPolicy, DeleteMode, Limits, Options, Policy, Run, SoftDeleteTiming, TablePolicy,
-    Timestamp,
+    ColumnPolicy, DeleteMode, Limits, Options, Policy, Run, SoftDeleteTiming, TableMode,
+    TablePolicy, Timestamp,
 };
 use protocol::{CustomPayload, Secrets, SyncId};
 
@@ -32,6 +32,15 @@ pub enum Rival {
     Page,
     /// Pages to the end of the sync.
     Sync,
+}
+
+/// The tables that have a key keep every version of their rows.
+fn versioned() -> Options {
+    let table = TablePolicy { mode: Some(TableMode::History), ..TablePolicy::default() };
+    let names = ["orders", "customers", "stock", "lines"];
+    let tables = names.map(|name| (name.to_owned(), table.clone())).into();
+    let policy = Policy { tables, ..Policy::default() };
+    Options { policy: Arc::new(policy), ..Options::default() }
 }
 
 /// One table and one column of the story are left out.
@@ -67,6 +76,13 @@ impl Scenario {
             Scenario::new("a sync a commit, sweeps at once", at_once, joined(1000), Rival::Page),
             Scenario { tick_micros: 1_000_000, ..stopped_by_time },
             Scenario::new("a table and a column are blocked", blocked(), joined(9), Rival::Page),
+            Scenario::new("versions are kept", versioned(), joined(9), Rival::Page),
+            Scenario::new(
+                "versions are kept, a page a commit",
+                versioned(),
+                Limits { batch_bytes_max: 0, ..Limits::default() },
+                Rival::Sync,
+            ),
         ]
     }
 

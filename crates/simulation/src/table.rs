@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use engine::{ColumnType, Counts, DestinationError, PrimaryKey, TableBatch, system_columns, widen};
+use arrow_array::RecordBatch;
+use engine::{
+    ColumnType, Counts, DestinationError, PrimaryKey, Sweep, SweepVerb, TableBatch, system_columns,
+    widen,
+};
 
 use crate::cell::{self, Cell};
 use crate::memory::changed;
@@ -37,7 +41,7 @@ impl Table {
         self.key_indices().iter().map(|index| row[*index].clone()).collect()
     }
 
-    fn key_indices(&self) -> Vec<usize> {
+    pub(crate) fn key_indices(&self) -> Vec<usize> {
         let index = |name| self.index_of(name).expect("a table has its key columns");
         system_columns::key_columns(&self.primary_key).into_iter().map(index).collect()
     }
@@ -94,7 +98,7 @@ impl Table {
         self.rows.iter().enumerate().map(|(place, row)| (key(row), place)).collect()
     }
 
-    fn there(&self, column: &str) -> Result<usize, DestinationError> {
+    pub(crate) fn there(&self, column: &str) -> Result<usize, DestinationError> {
         self.index_of(column).ok_or_else(|| changed(&format!("column {column} is not there")))
     }
 
@@ -106,16 +110,7 @@ impl Table {
     ) -> Result<(), DestinationError> {
         let keys = self.key_indices();
         for chunk in batch.upserts() {
-            let mut rows = vec![vec![Cell::Null; self.columns.len()]; chunk.num_rows()];
-            for (field, array) in chunk.schema().fields().iter().zip(chunk.columns()) {
-                let index = self.there(field.name())?;
-                if self.columns[index].1.arrow() != *field.data_type() {
-                    return Err(changed(&format!("column {} is of another type", field.name())));
-                }
-                for (row, value) in rows.iter_mut().zip(cell::cells(array)) {
-                    row[index] = value;
-                }
-            }
+            let mut rows = self.rows_of(&chunk)?;
             if let Some(deleted) = self.index_of(system_columns::DELETED) {
                 for row in &mut rows {
                     row[deleted] = Cell::Boolean(false);
@@ -143,6 +138,21 @@ impl Table {
             }
         }
         Ok(())
+    }
+
+    /// The rows of a chunk, with a cell for each column of the table.
+    pub(crate) fn rows_of(&self, chunk: &RecordBatch) -> Result<Vec<Vec<Cell>>, DestinationError> {
+        let mut rows = vec![vec![Cell::Null; self.columns.len()]; chunk.num_rows()];
+        for (field, array) in chunk.schema().fields().iter().zip(chunk.columns()) {
+            let index = self.there(field.name())?;
+            if self.columns[index].1.arrow() != *field.data_type() {
+                return Err(changed(&format!("column {} is of another type", field.name())));
+            }
+            for (row, value) in rows.iter_mut().zip(cell::cells(array)) {
+                row[index] = value;
+            }
+        }
+        Ok(rows)
     }
 
     fn has_same_values(&self, old: &[Cell], new: &[Cell]) -> bool {
@@ -185,23 +195,43 @@ impl Table {
         self.rows.retain(|_| !gone.contains(&place.next().expect("places do not end")));
     }
 
-    /// Marks the rows that were synced before a moment; answers how many were not marked yet.
-    pub(crate) fn sweep(&mut self, before: i64) -> Result<u64, DestinationError> {
-        let deleted = self.there(system_columns::DELETED)?;
+    /// Deletes the live rows that were synced before a moment; answers how many.
+    pub(crate) fn sweep(&mut self, sweep: &Sweep, at: i64) -> Result<u64, DestinationError> {
         let stamp = self.there(system_columns::SYNCED)?;
-        let mut swept = 0;
-        for row in &mut self.rows {
-            if row[stamp] < Cell::Moment(before) && row[deleted] != Cell::Boolean(true) {
-                row[deleted] = Cell::Boolean(true);
-                swept += 1;
+        let (column, live) = match sweep.verb {
+            SweepVerb::Mark => (Some(self.there(system_columns::DELETED)?), false),
+            SweepVerb::Close => (Some(self.there(system_columns::ACTIVE)?), true),
+            SweepVerb::Remove => (None, true),
+        };
+        let is_live =
+            |row: &[Cell]| column.is_none_or(|column| row[column] != Cell::Boolean(!live));
+        let is_unseen = |row: &[Cell]| row[stamp] < Cell::Moment(sweep.before.0);
+        let all = self.rows.iter().filter(|row| is_live(row)).count() as u64;
+        let swept = self.rows.iter().filter(|row| is_live(row) && is_unseen(row)).count() as u64;
+        sweep.check(swept, all)?;
+        let Some(column) = column else {
+            self.rows.retain(|row| !is_unseen(row));
+            return Ok(swept);
+        };
+        let end = self.index_of(system_columns::END).filter(|_| sweep.verb == SweepVerb::Close);
+        for row in self.rows.iter_mut().filter(|row| is_live(row) && is_unseen(row)) {
+            row[column] = Cell::Boolean(!live);
+            if let Some(end) = end {
+                row[end] = Cell::Moment(at);
             }
         }
         Ok(swept)
     }
+
+    pub(crate) fn remove_deleted(&mut self) -> Result<(), DestinationError> {
+        let deleted = self.there(system_columns::DELETED)?;
+        self.rows.retain(|row| row[deleted] != Cell::Boolean(true));
+        Ok(())
+    }
 }
 
 /// The keys in chunks of key columns, each in the order of those columns.
-fn keys_of(chunks: Vec<arrow_array::RecordBatch>) -> Vec<Vec<Cell>> {
+pub(crate) fn keys_of(chunks: Vec<RecordBatch>) -> Vec<Vec<Cell>> {
     let mut keys = Vec::new();
     for chunk in chunks {
         let columns: Vec<Vec<Cell>> = chunk.columns().iter().map(cell::cells).collect();

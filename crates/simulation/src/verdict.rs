@@ -6,7 +6,7 @@ use engine::{ColumnType, system_columns};
 
 use crate::cell::Cell;
 use crate::memory::Database;
-use crate::model::{Expected, ExpectedRow, ExpectedTable};
+use crate::model::{Expected, ExpectedRow, ExpectedTable, Said};
 use crate::table::Table;
 
 /// One commit as the disk remembers it, written together with the position.
@@ -73,7 +73,14 @@ impl ExpectedTable {
             stored.rows.iter().map(|row| (stored.key_of(row), row)).collect();
         let mut wanted: Vec<(Vec<Cell>, Vec<Cell>)> = Vec::with_capacity(self.rows.len());
         let mut index = (i64::MIN, 0);
-        for row in &self.rows {
+        if let Some(versions) = &self.versions {
+            for row in versions.iter().flat_map(|said| versions_of(said, synced)) {
+                let cells: Vec<Cell> =
+                    stored.columns.iter().map(|(name, _)| row[name].clone()).collect();
+                wanted.push((stored.key_of(&cells), cells));
+            }
+        }
+        for row in self.rows.iter().filter(|_| self.versions.is_none()) {
             let synced = synced[row.page];
             index = if index.0 == synced { (synced, index.1 + 1) } else { (synced, 0) };
             let cells = stored.columns.iter().map(|(name, _)| row.cell(name, synced, index.1));
@@ -100,8 +107,58 @@ impl ExpectedTable {
         let own = self.columns.iter().map(|(name, column_type)| (name.as_str(), *column_type));
         let system = system_columns::of(&self.primary_key);
         let deleted = self.soft_deletes.then_some((system_columns::DELETED, ColumnType::Boolean));
-        own.chain(system).chain(deleted).collect()
+        let history: &[_] = if self.versions.is_some() { &system_columns::OF_HISTORY } else { &[] };
+        own.chain(system).chain(deleted).chain(history.iter().copied()).collect()
     }
+}
+
+/// The versions of one key: what a sync leaves is told by its last word, against what was there before it
+/// (F-210 to F-213).
+fn versions_of(said: &[Said], synced: &[i64]) -> Vec<BTreeMap<String, Cell>> {
+    struct Version<'s> {
+        cells: &'s BTreeMap<String, Cell>,
+        start: i64,
+        end: i64,
+        active: bool,
+        synced: i64,
+    }
+    let mut versions: Vec<Version<'_>> = Vec::new();
+    for words in said.chunk_by(|one, next| synced[one.page] == synced[next.page]) {
+        let at = synced[words[0].page];
+        let last = words.last().expect("a chunk has words");
+        // An upsert before the last delete of a sync counts; one before another upsert does not.
+        let upsert = words.iter().rev().find_map(|word| word.cells.as_ref());
+        let current = versions.last_mut().filter(|version| version.active);
+        match (current, upsert) {
+            (Some(current), Some(cells)) if current.cells == cells => current.synced = at,
+            (current, Some(cells)) => {
+                if let Some(current) = current {
+                    (current.active, current.end) = (false, at - 1000);
+                    current.synced = at;
+                }
+                let (end, active) = (system_columns::END_MAX.0, true);
+                versions.push(Version { cells, start: at, end, active, synced: at });
+            }
+            (_, None) => {}
+        }
+        if last.cells.is_none()
+            && let Some(current) = versions.last_mut().filter(|version| version.active)
+        {
+            (current.active, current.end) = (false, at);
+        }
+    }
+    let row = |version: &Version<'_>| {
+        let mut row = version.cells.clone();
+        let system = [
+            (system_columns::SYNCED, Cell::Moment(version.synced)),
+            (system_columns::ACTIVE, Cell::Boolean(version.active)),
+            (system_columns::START, Cell::Moment(version.start)),
+            (system_columns::END, Cell::Moment(version.end)),
+        ];
+        row.extend(system.map(|(name, cell)| (name.to_owned(), cell)));
+        row
+    };
+    versions.iter().map(row).collect()
 }
 
 impl ExpectedRow {

@@ -173,7 +173,7 @@ impl Page {
             "has_more": self.has_more,
             "bytes": self.bytes,
             "tables": tables.collect::<Vec<_>>(),
-            "sweeps": self.batch.sweeps().map(|sweep| sweep.table).collect::<Vec<_>>(),
+            "sweeps": self.batch.sweeps().map(|sweep| sweep.table.clone()).collect::<Vec<_>>(),
         })
     }
 }

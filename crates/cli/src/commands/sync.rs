@@ -39,6 +39,9 @@ async fn sync_one(
     stop: &Stop,
 ) -> Exit {
     let mut run = super::begin(&connection);
+    if arguments.allow_deletes {
+        Arc::make_mut(&mut run.options.policy).allow_deletes();
+    }
     let out = ConnectionLog::new(log, &connection, &run.sync_id);
     out.warn_all(&connection.warnings);
     let mut sync_log = SyncLog::new(&out);

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use engine::{Column, Destination, Evidence, PrimaryKey, Table, system_columns};
+use engine::{Column, Destination, Evidence, PrimaryKey, Table, TableMode, system_columns};
 use serde_json::{Value, json};
 
 use crate::arguments::{GlobalArguments, TablesArguments};
@@ -86,7 +86,13 @@ fn show_table(name: &str, table: &Table, rows: u64, paint: Paint) {
         PrimaryKey::BatchIndex => "no key: every row is new".to_owned(),
         PrimaryKey::RowHash => "no key: equal rows are one".to_owned(),
     };
-    let deletes = if table.soft_deletes { ", marks deleted rows" } else { "" };
+    let deletes = match table.mode {
+        TableMode::Upsert if table.soft_deletes => ", marks deleted rows",
+        TableMode::Upsert => "",
+        TableMode::Append => ", appends only",
+        TableMode::Live => ", live rows only",
+        TableMode::History => ", every version",
+    };
     let rows = words::count(rows, "row");
     outln!("{} ({rows}, {key}{deletes})", paint.bold(name));
     let mut grid = Grid::default().left("column").left("type").long("why");
@@ -143,6 +149,7 @@ fn table_json(name: &str, table: &Table, rows: u64) -> serde_json::Value {
         "rows": rows,
         "primary_key": system_columns::key_columns(&table.primary_key),
         "soft_deletes": table.soft_deletes,
+        "mode": table.mode.to_string(),
         "columns": columns.collect::<Vec<_>>(),
     })
 }

@@ -23,6 +23,25 @@ pub(crate) enum SchemaChanges {
     BlockAll,
 }
 
+/// How the rows of a table are kept. It can be changed from one sync to the next.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TableMode {
+    /// The last word on each key; rows that are gone are marked, or removed with `delete_mode: hard`.
+    Upsert,
+    /// Every row is new, whatever key the function declares; deletes and sweeps are left out.
+    Append,
+    /// Rows that are gone are removed, always.
+    Live,
+    /// Every version of every row, with `_fivetran_active`, `_fivetran_start` and `_fivetran_end` (F-210
+    /// to F-214).
+    History,
+}
+
+/// A share of a table's live rows: `20 %`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share(pub(crate) engine::Share);
+
 /// What is decided about one table.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -31,6 +50,10 @@ pub(crate) struct TableConfig {
     pub(crate) block: bool,
     /// Its name in the destination. Fixed once its first row has landed.
     pub(crate) name: Option<String>,
+    /// How its rows are kept, if not as the others are.
+    pub(crate) mode: Option<TableMode>,
+    /// The most that a sweep may delete of it, if not as of the others.
+    pub(crate) max_deletes: Option<Share>,
     /// What is decided about its columns, by the names that the function gives them.
     pub(crate) columns: BTreeMap<String, ColumnConfig>,
 }
@@ -76,6 +99,8 @@ impl ConnectionConfig {
         let tables = self.tables.iter().map(|(name, table)| (name.clone(), table.policy()));
         Arc::new(engine::Policy {
             schema_changes,
+            mode: self.mode.map(TableMode::engine).unwrap_or_default(),
+            max_deletes: self.max_deletes.map(|share| share.0),
             tables: tables.collect(),
             salt: engine::Salt::default(),
         })
@@ -88,8 +113,59 @@ impl TableConfig {
         engine::TablePolicy {
             block: self.block,
             name: self.name.clone(),
+            mode: self.mode.map(TableMode::engine),
+            max_deletes: self.max_deletes.map(|share| share.0),
             columns: columns.collect(),
         }
+    }
+}
+
+impl TableMode {
+    fn engine(self) -> engine::TableMode {
+        match self {
+            TableMode::Upsert => engine::TableMode::Upsert,
+            TableMode::Append => engine::TableMode::Append,
+            TableMode::Live => engine::TableMode::Live,
+            TableMode::History => engine::TableMode::History,
+        }
+    }
+}
+
+impl std::str::FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Share, String> {
+        let wrong = || format!("expected a share of 0 % to 100 %, as in `20 %`, not {text:.20}");
+        let percent = text.trim().strip_suffix('%').ok_or_else(wrong)?.trim_end();
+        let (whole, fraction) = percent.split_once('.').unwrap_or((percent, ""));
+        if fraction.len() > 2 || !format!("{whole}{fraction}").bytes().all(|b| b.is_ascii_digit()) {
+            return Err(wrong());
+        }
+        let hundredths: u32 = format!("{whole}{fraction:0<2}").parse().map_err(|_| wrong())?;
+        if hundredths > 10_000 { Err(wrong()) } else { Ok(Share(engine::Share(hundredths))) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Share, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Share {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Share".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^[0-9]+(\\.[0-9]{1,2})? ?%$",
+            "examples": ["20 %"]
+        })
     }
 }
 

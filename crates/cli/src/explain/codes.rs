@@ -27,7 +27,11 @@ pub(super) const fn function(
     entry(Kind::Function, code, cause, cure)
 }
 
-const fn destination(code: &'static str, cause: &'static str, cure: &'static str) -> Explanation {
+pub(super) const fn destination(
+    code: &'static str,
+    cause: &'static str,
+    cure: &'static str,
+) -> Explanation {
     entry(Kind::Destination, code, cause, cure)
 }
 

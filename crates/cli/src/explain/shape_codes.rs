@@ -1,13 +1,18 @@
 //! The codes of what the user decides about tables and columns, by kind and then by code.
 
 use super::Explanation;
-use super::codes::{config, warning};
+use super::codes::{config, destination, warning};
 
 pub(super) const ALL: &[Explanation] = &[
     config(
         "blocked_by_configuration",
         "What is to be approved is blocked in the configuration file.",
         "Take `block: true` out of the file; that lets it in from the next sync on.",
+    ),
+    config(
+        "history_without_primary_key",
+        "A table is to keep versions, and has no declared key by which they would be told apart.",
+        "Let the function declare a `primary_key` in `schema`, or take `mode: history` from that table.",
     ),
     config(
         "key_column_blocked",
@@ -25,6 +30,11 @@ pub(super) const ALL: &[Explanation] = &[
         "`hasmore schema diff` lists what is; names are those that the function gives.",
     ),
     config(
+        "table_mode_changed",
+        "A table with a key is to append only, or a table that appends only is to have a key: its rows are kept otherwise.",
+        "Set its `mode` back, or sync into another schema with another connection name.",
+    ),
+    config(
         "table_name_changed",
         "A table that has landed is to have another name.",
         "Set its `name` back: it is fixed once the first row has landed.",
@@ -33,6 +43,16 @@ pub(super) const ALL: &[Explanation] = &[
         "type_lock_conflict",
         "A column holds values that the type it is to be locked to cannot hold.",
         "Lock it to a wider type (string and json hold everything), or take the lock away.",
+    ),
+    destination(
+        "too_many_deletes",
+        "A sweep would delete more of a table's live rows than `max_deletes` allows. Nothing was changed.",
+        "Look whether the source still has those rows: it may have answered with less than it has. If they are gone, `hasmore sync --allow-deletes` lets them go once.",
+    ),
+    warning(
+        "deletes_left_out",
+        "The function sends rows in `delete` for a table that only appends.",
+        "They are left out and counted. Another `mode` of that table heeds them.",
     ),
     warning(
         "held_back_until_now",

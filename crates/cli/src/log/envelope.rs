@@ -206,7 +206,14 @@ fn change_events(change: &SchemaChange, namespace: &str) -> Vec<Event> {
                 "column": engine::system_columns::DELETED, "columnType": "boolean",
             })),
         )],
+        SchemaChange::StartHistory { table } => mode_event(namespace, table, "START_HISTORY"),
+        SchemaChange::EndHistory { table, .. } => mode_event(namespace, table, "END_HISTORY"),
+        SchemaChange::RemoveDeleted { table } => mode_event(namespace, table, "REMOVE_DELETED"),
     }
+}
+
+fn mode_event(namespace: &str, table: &str, kind: &str) -> Vec<Event> {
+    vec![("alter_table", Some(json!({ "schema": namespace, "table": table, "type": kind })))]
 }
 
 pub(super) fn error_data(failure: &Failure) -> Value {

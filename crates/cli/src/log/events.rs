@@ -72,11 +72,14 @@ const ALL: [EventKind; 16] = [
     },
     EventKind {
         name: "alter_table",
-        when: "A column was added or widened.",
+        when: "A column was added or widened, or the table is kept otherwise.",
         data: &[
             SCHEMA,
             TABLE,
-            ("type", "`ADD_COLUMN` or `CHANGE_COLUMN_TYPE`"),
+            (
+                "type",
+                "`ADD_COLUMN`, `CHANGE_COLUMN_TYPE`, or a change of mode: `START_HISTORY`, `END_HISTORY`, `REMOVE_DELETED`",
+            ),
             ("column", "its name in the destination"),
             ("columnType", "of a column that was added"),
             ("from", "the type that a widened column had"),

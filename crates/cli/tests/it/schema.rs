@@ -122,3 +122,42 @@ fn decisions_that_exclude_one_another_are_mistakes() {
     assert!(told.contains("keep one of `block`, `hash` and `type`"), "{told}");
     assert!(told.contains("tables t and w would both be called U"), "{told}");
 }
+
+#[test]
+fn f_214_modes_are_switched_and_too_many_deletes_are_stopped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = |rows: &str| {
+        Answer::json(format!(
+            r#"{{"state":{{}},"insert":{{"t":{rows}}},"softDelete":["t"],"schema":{{"t":{{"primary_key":["id"]}}}},"hasMore":false}}"#
+        ))
+    };
+    let function = FakeFunction::start([
+        whole(r#"[{"id":1,"v":1},{"id":2,"v":2}]"#),
+        whole(r#"[{"id":1,"v":3}]"#),
+        whole(r#"[{"id":1,"v":3}]"#),
+        whole(r#"[{"id":1,"v":4}]"#),
+    ]);
+    configure(folder.path(), &function.url(), "    mode: history\n    max_deletes: 20 %\n");
+    sync(folder.path());
+    let ended = Hasmore::new(folder.path()).args(["sync"]).run();
+    let told = ended.expect_error(4, "too_many_deletes").stderr;
+    assert!(
+        told.contains("1 of 2 live rows were not sent again, and max_deletes is 20 %"),
+        "{told}"
+    );
+    let database = folder.path().join("warehouse.duckdb");
+    let versions = "SELECT id, v, _fivetran_active FROM orders.t ORDER BY id, _fivetran_start";
+    assert_eq!(query(&database, versions), [["1", "1", "true"], ["2", "2", "true"]]);
+    Hasmore::new(folder.path()).args(["sync", "--allow-deletes"]).run().expect_code(0);
+    let now = [["1", "1", "false"], ["1", "3", "true"], ["2", "2", "false"]];
+    assert_eq!(query(&database, versions), now);
+    configure(folder.path(), &function.url(), "    tables: {t: {mode: live}}\n");
+    let told = sync(folder.path()).stdout;
+    assert!(told.contains("older ones are in t__history_3, which is yours"), "{told}");
+    assert_eq!(query(&database, "SELECT id, v FROM orders.t"), [["1", "4"]]);
+    assert_eq!(query(&database, "SELECT id, v FROM orders.t__history_3"), [["1", "1"]]);
+    configure(folder.path(), &function.url(), "    max_deletes: 120 %\n");
+    let check = Hasmore::new(folder.path()).args(["config", "check"]).run();
+    let told = check.expect_error(2, "config_invalid").stderr;
+    assert!(told.contains("a share of 0 % to 100 %"), "{told}");
+}

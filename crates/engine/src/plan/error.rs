@@ -1,3 +1,4 @@
+use crate::policy::TableMode;
 use crate::run::Naming;
 use crate::value::ColumnType;
 
@@ -28,6 +29,12 @@ pub enum PlanError {
         "table {table}: column {column} is {column_type}, which cannot be locked to {locked}: a column does not narrow"
     )]
     TypeLockConflict { table: String, column: String, column_type: ColumnType, locked: ColumnType },
+    #[error(
+        "table {table}: it has no declared primary key of plain values, so its rows can have no versions"
+    )]
+    HistoryWithoutPrimaryKey { table: String },
+    #[error("table {table}: its mode is {from}, and cannot become {to} while its rows are there")]
+    TableModeChanged { table: String, from: TableMode, to: TableMode },
     #[error("table {table} has landed as {known}, and is now to be called {name}")]
     TableNameChanged { table: String, known: String, name: String },
     #[error("table {table}, row {row}, column {column}: NaN or Infinity is not JSON")]
@@ -46,6 +53,8 @@ impl PlanError {
             PlanError::KeyColumnBlocked { .. } => "key_column_blocked",
             PlanError::KeyHashChanged { .. } => "key_hash_changed",
             PlanError::TypeLockConflict { .. } => "type_lock_conflict",
+            PlanError::HistoryWithoutPrimaryKey { .. } => "history_without_primary_key",
+            PlanError::TableModeChanged { .. } => "table_mode_changed",
             PlanError::TableNameChanged { .. } => "table_name_changed",
             PlanError::NonFiniteNumber { .. } => "non_finite_number",
             PlanError::NamingChanged { .. } => "naming_changed",

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Chain, Position};
 use crate::held_back::{Approved, HeldBack};
-use crate::policy::Salt;
+use crate::policy::{Salt, TableMode};
 use crate::run::Naming;
 use crate::schema::{Column, Evidence, PrimaryKey, Schema, Table};
 use crate::shape::Shape;
@@ -68,6 +68,8 @@ struct StoredTable {
     primary_key: StoredKey,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     soft_deletes: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    mode: TableMode,
     columns: Vec<StoredColumn>,
 }
 
@@ -205,6 +207,7 @@ impl StoredTable {
             sources: table.sources.clone(),
             primary_key: StoredKey::of(&table.primary_key),
             soft_deletes: table.soft_deletes,
+            mode: table.mode,
             columns: columns.collect(),
         }
     }
@@ -216,6 +219,7 @@ impl StoredTable {
             primary_key: self.primary_key.key(),
             columns: columns.collect::<Result<_, _>>()?,
             soft_deletes: self.soft_deletes,
+            mode: self.mode,
         })
     }
 }

@@ -23,6 +23,9 @@ pub struct Bench<S: Storage> {
     syncs: u64,
 }
 
+/// The columns that hold times of syncs.
+const OF_SYNCS: [&str; 4] =
+    [system_columns::SYNCED, system_columns::BATCH, system_columns::START, system_columns::END];
 /// One day between syncs, so that their times are easily read.
 const DAY_MICROS: i64 = 86_400_000_000;
 /// 2026-01-01T00:00:00Z, the start of the first sync.
@@ -168,9 +171,7 @@ impl<S: Storage> Bench<S> {
     ) -> String {
         let cell = |(name, _): &(String, ColumnType)| match &row[name] {
             None => "NULL".to_owned(),
-            Some(text) if [system_columns::SYNCED, system_columns::BATCH].contains(&&**name) => {
-                self.sync_of(text)
-            }
+            Some(text) if OF_SYNCS.contains(&name.as_str()) => self.sync_of(text),
             Some(text) => text.clone(),
         };
         columns.iter().map(cell).collect::<Vec<_>>().join(" | ")
@@ -182,18 +183,18 @@ impl<S: Storage> Bench<S> {
             .map(|days| Timestamp(FIRST_SYNC_MICROS + days * DAY_MICROS).to_string());
         match starts.zip(1..).find(|(start, _)| start == moment) {
             Some((_, number)) => format!("sync {number}"),
-            None => moment.to_owned(),
+            None if moment.ends_with("T23:59:59.999Z") && !moment.starts_with("9999") => {
+                let days: usize = moment[8..10].parse().expect("a day");
+                format!("before sync {}", days % 31 + 1)
+            }
+            None => moment.replace(&system_columns::END_MAX.to_string(), "open"),
         }
     }
 }
 
 /// Every column of a table with its type: its own in their order, then those of the system.
 pub fn columns_of(table: &Table) -> Vec<(String, ColumnType)> {
-    let own = table.columns.iter().map(|column| (column.name.clone(), column.column_type()));
-    let system = system_columns::of(&table.primary_key).into_iter();
-    let deleted = table.soft_deletes.then_some((system_columns::DELETED, ColumnType::Boolean));
-    own.chain(system.chain(deleted).map(|(name, column_type)| (name.to_owned(), column_type)))
-        .collect()
+    table.all_columns()
 }
 
 /// A response from what a check writes: an object without its state, or a list of rows of table `t`

@@ -1,6 +1,12 @@
 //! A joined batch lands what its pages would have landed one by one, and both what the reference lands.
 
-use engine::{Batch, DeleteMode, Keyless, Options, Position, SoftDeleteTiming, StringInference};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::{
+    Batch, DeleteMode, Keyless, Options, Policy, Position, SoftDeleteTiming, StringInference,
+    TableMode, TablePolicy,
+};
 
 use crate::conformance::Storage;
 use crate::conformance::bench::{Bench, print_counts, response};
@@ -18,12 +24,27 @@ pub fn a_joined_batch_equals_its_pages<S: Storage>(fresh: &dyn Fn() -> S) {
         let mut reference = Bench::with(&Memory::default, options);
         let story = format!("seed {seed}: {syncs:#?}");
         for pages in &syncs {
+            let policy = policy(&mut chance);
+            for options in [&mut apart.options, &mut joined.options, &mut reference.options] {
+                options.policy = Arc::clone(&policy);
+            }
             let pages = land_apart(&mut apart, &mut reference, pages, &story);
             land_joined(&mut joined, &pages, &mut chance);
         }
         compare(&mut apart, &mut joined, &story);
         compare(&mut apart, &mut reference, &story);
     }
+}
+
+/// From one sync to the next, a table may be kept otherwise.
+fn policy(chance: &mut Chance) -> Arc<Policy> {
+    let modes = [TableMode::Upsert, TableMode::Live, TableMode::History, TableMode::History];
+    let tables = ["t", "u"].map(|name| {
+        let mode = Some(chance.pick(&modes));
+        (name.to_owned(), TablePolicy { mode, ..TablePolicy::default() })
+    });
+    let tables = if chance.below(2) == 0 { tables.into() } else { BTreeMap::new() };
+    Arc::new(Policy { tables, ..Policy::default() })
 }
 
 fn options(chance: &mut Chance) -> Options {

@@ -23,7 +23,7 @@ use crate::support_postgres::PostgresSchema;
 
 /// Ids of the reference that a case must have, and those among them that are no matter of data: they are
 /// proven where requests travel (`crates/transport/tests/it`).
-const IDS: [std::ops::RangeInclusive<u32>; 10] = [
+const IDS: [std::ops::RangeInclusive<u32>; 11] = [
     30..=47,
     70..=74,
     76..=82,
@@ -34,6 +34,7 @@ const IDS: [std::ops::RangeInclusive<u32>; 10] = [
     160..=181,
     183..=186,
     190..=199,
+    210..=214,
 ];
 const OF_THE_TRANSPORT: [u32; 2] = [44, 46];
 

@@ -1,6 +1,8 @@
 //! A policy as a case writes it.
 
-use engine::{ColumnPolicy, ColumnType, Policy, Salt, SchemaChanges, TablePolicy};
+use engine::{
+    ColumnPolicy, ColumnType, Policy, Salt, SchemaChanges, Share, TableMode, TablePolicy,
+};
 use serde_json::Value;
 
 use crate::case::text;
@@ -13,6 +15,8 @@ pub(crate) fn read(value: &Value) -> Policy {
                 policy.schema_changes = SchemaChanges::AllowColumns;
             }
             ("schema_changes", "block_all") => policy.schema_changes = SchemaChanges::BlockAll,
+            ("mode", word) => policy.mode = mode(word),
+            ("max_deletes", _) => policy.max_deletes = Some(share(value)),
             ("tables", _) => {
                 for (name, value) in value.as_object().expect("tables by name") {
                     policy.tables.insert(name.clone(), table(value));
@@ -30,6 +34,8 @@ fn table(value: &Value) -> TablePolicy {
         match key.as_str() {
             "block" => table.block = value.as_bool().expect("yes or no"),
             "name" => table.name = Some(text(value).to_owned()),
+            "mode" => table.mode = Some(mode(text(value))),
+            "max_deletes" => table.max_deletes = Some(share(value)),
             "columns" => {
                 for (name, value) in value.as_object().expect("columns by name") {
                     table.columns.insert(name.clone(), column(text(value)));
@@ -39,6 +45,22 @@ fn table(value: &Value) -> TablePolicy {
         }
     }
     table
+}
+
+fn mode(word: &str) -> TableMode {
+    match word {
+        "upsert" => TableMode::Upsert,
+        "append" => TableMode::Append,
+        "live" => TableMode::Live,
+        "history" => TableMode::History,
+        other => panic!("a table cannot be kept as {other}"),
+    }
+}
+
+/// In percent.
+fn share(value: &Value) -> Share {
+    let percent = u32::try_from(value.as_u64().expect("a number")).expect("a small one");
+    Share(percent * 100)
 }
 
 fn column(word: &str) -> ColumnPolicy {
