@@ -352,7 +352,7 @@ fn f_012_f_046_a_handler_behind_invoke_runs_by_awss_own_client() {
     );
     let options = HandlerOptions {
         folder: folder.path().to_owned(),
-        python: Some(python().into()),
+        python: Some(python()),
         ..HandlerOptions::default()
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
