@@ -410,6 +410,12 @@ pub(crate) struct GivenConnection {
     /// An HTTP endpoint that speaks the Functions protocol
     #[arg(long, value_name = "URL", group = "function")]
     pub(crate) url: Option<String>,
+    /// A function on AWS Lambda: its name, name:alias, or its ARN
+    #[arg(long, value_name = "FUNCTION", group = "function")]
+    pub(crate) lambda: Option<String>,
+    /// The region of the Lambda function, unless its ARN or AWS_REGION says it
+    #[arg(long, value_name = "REGION", requires = "lambda")]
+    pub(crate) region: Option<String>,
     /// A program that reads the request on standard input and writes the response
     #[arg(long, value_name = "LINE", group = "function")]
     pub(crate) command: Option<CommandConfig>,

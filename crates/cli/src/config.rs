@@ -53,7 +53,7 @@ pub(crate) struct DestinationConfig {
     pub(crate) to: PathBuf,
 }
 
-/// One function and what happens to its rows. It names the function by exactly one of `url`,
+/// One function and what happens to its rows. It names the function by exactly one of `url`, `lambda`,
 /// `handler`, `command` and `manifest`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -63,6 +63,14 @@ pub(crate) struct ConnectionConfig {
     pub(crate) url: Option<String>,
     /// HTTP headers to send to the URL. `${NAME}` stands for an environment variable.
     pub(crate) headers: BTreeMap<String, String>,
+    /// A function on AWS Lambda: its name, `name:alias`, or its ARN.
+    #[schemars(
+        example = &"orders",
+        example = "arn:aws:lambda:eu-west-1:123456789012:function:orders"
+    )]
+    pub(crate) lambda: Option<String>,
+    /// Who calls AWS, for `lambda`; or for a `url` of a Lambda function that lets in by IAM.
+    pub(crate) aws: Option<AwsConfig>,
     /// A Lambda handler on this machine, relative to this file: `folder/file.function`.
     #[schemars(example = "orders/lambda_function.lambda_handler")]
     pub(crate) handler: Option<String>,
@@ -112,6 +120,24 @@ pub(crate) struct ConnectionConfig {
     pub(crate) limits: LimitsConfig,
 }
 
+/// Who calls AWS. Credentials themselves come from AWS's usual places: the environment, a profile and its
+/// SSO login, a web identity, the container, the instance.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AwsConfig {
+    /// The function's region. Default: that of its ARN or URL, then `AWS_REGION`, then `AWS_DEFAULT_REGION`.
+    #[schemars(example = "eu-west-1")]
+    pub(crate) region: Option<String>,
+    /// A profile of `~/.aws/config`. Default: `AWS_PROFILE`.
+    pub(crate) profile: Option<String>,
+    /// A role to take on before the function is called.
+    pub(crate) role_arn: Option<String>,
+    /// What the owner of the role wants to be told. `${NAME}` stands for an environment variable.
+    pub(crate) external_id: Option<String>,
+    /// An address in place of AWS's own, for a private endpoint. Default: `AWS_ENDPOINT_URL_LAMBDA`.
+    pub(crate) endpoint: Option<String>,
+}
+
 /// A program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CommandConfig(pub(crate) Vec<String>);
@@ -151,9 +177,9 @@ pub(crate) struct LimitsConfig {
     pub(crate) batch_bytes: Option<Size>,
     /// … or until its oldest page has waited this long. Default: 10s.
     pub(crate) batch_age: Option<Span>,
-    /// A larger response is refused. Default: 32 MiB for a URL or a command, Lambda's 6,291,556 bytes for a handler.
+    /// A larger response is refused. Default: 32 MiB for a URL or a command, Lambda's 6,291,556 bytes for a Lambda function or a handler.
     pub(crate) response_bytes: Option<Size>,
-    /// A call that takes longer has failed. Default: 60m 30s for a URL or a command, 15m 30s for a handler.
+    /// A call that takes longer has failed. Default: 60m 30s for a URL or a command, 15m 30s for a Lambda function or a handler.
     pub(crate) call_timeout: Option<Span>,
     /// The most memory that DuckDB may take; it starts with 96 MiB and takes more only when it must. Default: 1 GiB.
     pub(crate) memory: Option<Size>,
@@ -317,6 +343,7 @@ fn home_of(key: &str) -> Option<&'static str> {
         ("OptionsConfig", "options"),
         ("LimitsConfig", "limits"),
         ("DestinationConfig", "destination"),
+        ("AwsConfig", "aws"),
         ("ConnectionConfig", "connections.NAME"),
     ]
     .into_iter()

@@ -7,10 +7,11 @@ use std::time::Duration;
 use connector::manifest::Manifest;
 use protocol::{CustomPayload, Secrets, Warning};
 use serde_json::value::RawValue;
+use transport::AwsOptions;
 
 use crate::arguments::{GivenConnection, GlobalArguments, RangeArguments};
 use crate::config::{
-    Config, ConnectionConfig, DeleteMode, Keyless, LimitsConfig, Naming, OptionsConfig,
+    AwsConfig, Config, ConnectionConfig, DeleteMode, Keyless, LimitsConfig, Naming, OptionsConfig,
     SoftDeleteTiming, StringInference, load_manifest, nearest,
 };
 use crate::failure::Failure;
@@ -46,12 +47,17 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// Where the function is, in one of four ways.
+/// Where the function is, in one of five ways.
 #[derive(Clone)]
 pub(crate) enum FunctionSource {
     Url {
         url: String,
         headers: Vec<(String, String)>,
+        aws: Option<AwsOptions>,
+    },
+    Lambda {
+        function: String,
+        aws: AwsOptions,
     },
     /// `folder` is where relative paths begin.
     Handler {
@@ -74,6 +80,7 @@ impl FunctionSource {
     pub(crate) fn connector_type(&self) -> &'static str {
         match self {
             FunctionSource::Url { .. } => "function_url",
+            FunctionSource::Lambda { .. } => "aws_lambda",
             FunctionSource::Handler { .. } => "function_handler",
             FunctionSource::Command { .. } => "function_command",
             FunctionSource::Manifest(_) => "function_manifest",
@@ -245,7 +252,12 @@ impl Resolver<'_> {
         let folder = self.folder.to_owned();
         if let Some(url) = &config.url {
             let headers = self.all("header", &config.headers)?;
-            return Ok(FunctionSource::Url { url: self.one("url", url)?, headers });
+            let aws = config.aws.as_ref().map(|aws| self.aws(aws)).transpose()?;
+            return Ok(FunctionSource::Url { url: self.one("url", url)?, headers, aws });
+        }
+        if let Some(function) = &config.lambda {
+            let aws = self.aws(&config.aws.clone().unwrap_or_default())?;
+            return Ok(FunctionSource::Lambda { function: function.clone(), aws });
         }
         if let Some(manifest) = &config.manifest {
             let manifest = load_manifest(&whole(&folder, manifest))?;
@@ -265,6 +277,17 @@ impl Resolver<'_> {
             }
             (None, None) => unreachable!("a connection names a function: the file was checked"),
         }
+    }
+
+    fn aws(&mut self, config: &AwsConfig) -> Result<AwsOptions, Failure> {
+        let external_id = config.external_id.as_ref();
+        Ok(AwsOptions {
+            region: config.region.clone(),
+            profile: config.profile.clone(),
+            role_arn: config.role_arn.clone(),
+            external_id: external_id.map(|id| self.one("external_id", id)).transpose()?,
+            endpoint: config.endpoint.clone(),
+        })
     }
 
     fn all(

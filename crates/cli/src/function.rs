@@ -7,7 +7,7 @@ use protocol::{Function, FunctionError, Request, Response};
 use tokio::sync::watch;
 use transport::{
     Cancellable, CommandFunction, CommandOptions, HandlerFunction, HandlerOptions, HttpFunction,
-    HttpOptions, Log, Retrying,
+    HttpOptions, LambdaFunction, LambdaOptions, Log, Retrying,
 };
 
 use crate::connection::{Connection, FunctionSource};
@@ -50,9 +50,10 @@ impl Function for OpenFunction {
     }
 }
 
-/// The four ways to name a function.
+/// The five ways to name a function.
 enum AnyFunction {
     Url(Box<HttpFunction>),
+    Lambda(Box<LambdaFunction>),
     Handler(Box<HandlerFunction>),
     Command(CommandFunction),
     Manifest(Box<Connector>),
@@ -62,15 +63,26 @@ impl AnyFunction {
     fn open(connection: &Connection, log: &Log) -> Result<AnyFunction, FunctionError> {
         let (timeout, bytes_max) = (connection.call_timeout, connection.response_bytes_max);
         Ok(match &connection.function {
-            FunctionSource::Url { url, headers } => {
+            FunctionSource::Url { url, headers, aws } => {
                 let default = HttpOptions::default();
                 let options = HttpOptions {
                     headers: headers.clone(),
                     timeout: timeout.unwrap_or(default.timeout),
                     response_bytes_max: bytes_max.unwrap_or(default.response_bytes_max),
+                    aws: aws.clone(),
                     ..default
                 };
                 AnyFunction::Url(Box::new(HttpFunction::new(url, options)?))
+            }
+            FunctionSource::Lambda { function, aws } => {
+                let default = LambdaOptions::default();
+                let options = LambdaOptions {
+                    aws: aws.clone(),
+                    timeout: timeout.unwrap_or(default.timeout),
+                    payload_bytes_max: bytes_max.unwrap_or(default.payload_bytes_max),
+                    ..default
+                };
+                AnyFunction::Lambda(Box::new(LambdaFunction::new(function, options)?))
             }
             FunctionSource::Handler { handler, folder, environment, python, task_root } => {
                 let default = HandlerOptions::default();
@@ -116,6 +128,7 @@ impl Function for Shared {
     async fn call(&self, request: &Request) -> Result<Response, FunctionError> {
         match &*self.0 {
             AnyFunction::Url(function) => function.call(request).await,
+            AnyFunction::Lambda(function) => function.call(request).await,
             AnyFunction::Handler(function) => function.call(request).await,
             AnyFunction::Command(function) => function.call(request).await,
             AnyFunction::Manifest(function) => function.call(request).await,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::arguments::GivenConnection;
 use crate::config::{
-    ConnectionConfig, DestinationConfig, LimitsConfig, OptionsConfig, is_namespace,
+    AwsConfig, ConnectionConfig, DestinationConfig, LimitsConfig, OptionsConfig, is_namespace,
 };
 use crate::failure::Failure;
 use crate::reference;
@@ -28,6 +28,11 @@ impl GivenConnection {
         let config = ConnectionConfig {
             url: self.url.clone(),
             headers: pairs("--header", ":", &self.header)?,
+            lambda: self.lambda.clone(),
+            aws: self
+                .region
+                .clone()
+                .map(|region| AwsConfig { region: Some(region), ..AwsConfig::default() }),
             handler: self.handler.clone(),
             python: self.python.clone(),
             task_root: self.task_root.clone(),
@@ -79,6 +84,11 @@ impl GivenConnection {
             let folder = folder.and_then(|folder| folder.rsplit('/').next());
             let named = folder.filter(|name| !matches!(*name, "" | "." | ".."));
             return Some(named.map_or_else(|| file(handler), str::to_owned));
+        }
+        if let Some(function) = &self.lambda {
+            // `arn:aws:lambda:REGION:ACCOUNT:function:NAME:ALIAS`, or `NAME:ALIAS`.
+            let after = function.rsplit_once(":function:").map_or(function.as_str(), |(_, it)| it);
+            return Some(after.split(':').next().unwrap_or(after).to_owned());
         }
         if let Some(url) = &self.url {
             let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
@@ -173,6 +183,8 @@ mod tests {
         check_name(&["--command", "orders --fast"], "orders");
         check_name(&["--command", "./bin/orders.sh --fast"], "orders");
         check_name(&["--command", "x", "--name", "mine"], "mine");
+        check_name(&["--lambda", "orders:live"], "orders");
+        check_name(&["--lambda", "arn:aws:lambda:eu-west-1:123456789012:function:shop:7"], "shop");
     }
 
     #[test]

@@ -242,7 +242,7 @@ impl Connector {
         let bytes = call.bytes.map_or(bytes, |size| size.0);
         let time = call.time.map_or(TIME_MAX, |time| time.0);
         let now = Instant::now();
-        let usable = room.time.map(|left| left - (left / 10).min(TIME_TO_ANSWER_MAX));
+        let usable = room.time.map(|left| left.saturating_sub((left / 10).min(TIME_TO_ANSWER_MAX)));
         Budget {
             pages_max: call.pages.unwrap_or(u64::MAX),
             bytes_max: room.bytes.map_or(bytes, |max| bytes.min(max - max / 8)),

@@ -101,6 +101,16 @@ impl FunctionError {
         FunctionError::Malformed { code: "invalid_response", message: message.into() }
     }
 
+    /// A request that Lambda would refuse: what grows in it is the state.
+    pub fn request_too_large(bytes: usize, limit_bytes: u64) -> FunctionError {
+        FunctionError::Malformed {
+            code: "request_too_large",
+            message: format!(
+                "the request is {bytes} bytes, and Lambda takes no more than {limit_bytes}; most of it is the state that the function returned: keep less in it"
+            ),
+        }
+    }
+
     /// An answer over its target's limit (Dec-36).
     pub fn too_large(limit_bytes: u64) -> FunctionError {
         FunctionError::Malformed {

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use protocol::{Failure, Function, FunctionError, Request, Response, Secrets};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
+use crate::aws::{AwsOptions, AwsSigner};
 use crate::body::{self, BodyError};
 use crate::failure::reported;
 use crate::redaction::redact_error;
@@ -29,6 +30,8 @@ pub struct HttpFunction {
     /// The values of headers and query: what must not come back in a message.
     concealed: Secrets,
     route: Route,
+    /// For a Lambda function's URL that lets in only who signs.
+    signer: Option<AwsSigner>,
     options: HttpOptions,
     client: OnceLock<HttpClient>,
 }
@@ -46,6 +49,8 @@ pub struct HttpOptions {
     pub response_bytes_max: u64,
     /// Those of the environment unless others are named.
     pub proxies: Proxies,
+    /// Signs each call, as a Lambda function's URL with IAM wants it.
+    pub aws: Option<AwsOptions>,
 }
 
 /// Google's 60 minutes and 30 seconds to spare, a setup test in 300 s (Dec-35), 32 MB (Dec-36).
@@ -57,6 +62,7 @@ impl Default for HttpOptions {
             setup_test_timeout: SETUP_TEST_TIMEOUT,
             response_bytes_max: 32 << 20,
             proxies: Proxies::of_environment(),
+            aws: None,
         }
     }
 }
@@ -70,7 +76,7 @@ const ERROR_BODY_BYTES_MAX: usize = 256 << 10;
 /// What is shown of a body that explains an error status in its own way (Dec-28).
 const EXCERPT_BYTES_MAX: usize = 2048;
 
-type HttpClient = Client<HttpsConnector<Connector>, Full<Bytes>>;
+pub(crate) type HttpClient = Client<HttpsConnector<Connector>, Full<Bytes>>;
 
 impl HttpFunction {
     /// Opens no connection and loads no certificate before the first call.
@@ -88,13 +94,18 @@ impl HttpFunction {
         );
         let concealed = concealed(&uri, &options.headers);
         let route = Route::to(&uri, &options.proxies)?;
+        let signer = options.aws.as_ref().map(|aws| {
+            let region = aws.region(region_of(&uri))?;
+            Ok(AwsSigner::new("lambda", &region, aws, &options.proxies))
+        });
+        let signer = signer.transpose()?;
         let client = OnceLock::new();
-        Ok(HttpFunction { uri, place, headers, concealed, route, options, client })
+        Ok(HttpFunction { uri, place, headers, concealed, route, signer, options, client })
     }
 
     async fn exchange(&self, request: &Request) -> Result<Response, FunctionError> {
         let client = self.client.get_or_init(|| connect_lazily(&self.uri, &self.route));
-        let answer = client.request(self.http_request(request)).await.map_err(|error| {
+        let answer = client.request(self.http_request(request).await?).await.map_err(|error| {
             let what = if error.is_connect() { "no connection to" } else { "no answer from" };
             let (place, way) = (&self.place, self.route.describe());
             FunctionError::transport(format!("{what} {place}{way}: {}", body::innermost(&error)))
@@ -119,8 +130,12 @@ impl HttpFunction {
     }
 
     /// POST, `Content-Type: application/json`, `User-Agent` = the agent of the body (F-009).
-    fn http_request(&self, request: &Request) -> hyper::Request<Full<Bytes>> {
-        let mut http = hyper::Request::new(Full::new(Bytes::from(request.to_json())));
+    async fn http_request(
+        &self,
+        request: &Request,
+    ) -> Result<hyper::Request<Full<Bytes>>, FunctionError> {
+        let body = Bytes::from(request.to_json());
+        let mut http = hyper::Request::new(Full::new(body.clone()));
         *http.method_mut() = hyper::Method::POST;
         *http.uri_mut() = self.uri.clone();
         let headers = http.headers_mut();
@@ -128,13 +143,20 @@ impl HttpFunction {
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         headers.insert(header::USER_AGENT, user_agent(&request.agent));
-        if let Some(authorization) = self.route.authorization() {
-            headers.insert(header::PROXY_AUTHORIZATION, authorization.clone());
-        }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        http
+        if let Some(signer) = &self.signer {
+            // Whatever stands in between may write it anew, so AWS's own tools do not sign it either.
+            let agent = http.headers_mut().remove(header::USER_AGENT);
+            http = signer.sign(http, &body).await?;
+            http.headers_mut().extend(agent.map(|agent| (header::USER_AGENT, agent)));
+        }
+        // It is for the proxy alone.
+        if let Some(authorization) = self.route.authorization() {
+            http.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization.clone());
+        }
+        Ok(http)
     }
 
     /// What an error status means (Dec-28, Dec-31): a throttle or a gateway's error is worth
@@ -197,6 +219,12 @@ fn read_url(url: &str) -> Result<Uri, FunctionError> {
     }
 }
 
+/// `ID.lambda-url.REGION.on.aws`.
+fn region_of(uri: &Uri) -> Option<&str> {
+    let mut parts = uri.host()?.split('.').skip(1);
+    (parts.next()? == "lambda-url").then(|| parts.next())?
+}
+
 fn read_headers(headers: &[(String, String)]) -> Result<HeaderMap, FunctionError> {
     let refused = |name: &str, why: &str| FunctionError::Refused {
         code: "invalid_header",
@@ -237,7 +265,7 @@ fn concealed(uri: &Uri, headers: &[(String, String)]) -> Secrets {
     concealed
 }
 
-fn connect_lazily(uri: &Uri, route: &Route) -> HttpClient {
+pub(crate) fn connect_lazily(uri: &Uri, route: &Route) -> HttpClient {
     let secure = uri.scheme_str() == Some("https");
     let connector = HttpsConnectorBuilder::new()
         .with_tls_config(tls(secure))
@@ -294,7 +322,7 @@ fn describe(status: StatusCode, headers: &HeaderMap, body: &Bytes, request: &Req
 }
 
 /// Seconds, or a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -154,13 +154,7 @@ impl Function for HandlerFunction {
         let event = Bytes::from(request.to_json());
         let bytes_max = self.options.payload_bytes_max;
         if event.len() as u64 > bytes_max {
-            return Err(FunctionError::Malformed {
-                code: "request_too_large",
-                message: format!(
-                    "the request is {} bytes, and Lambda takes no more than {bytes_max}; most of it is the state that the function returned: keep less in it",
-                    event.len()
-                ),
-            });
+            return Err(FunctionError::request_too_large(event.len(), bytes_max));
         }
         let mut slot = self.process.lock().await;
         self.output.begin(&request.secrets);

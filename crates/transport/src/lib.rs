@@ -5,6 +5,7 @@
 //!
 //! - [`client`](HttpFunction): a Function at a URL
 //! - [`handler`](HandlerFunction): a user's Lambda handler file, run by AWS's own runtime client
+//! - [`lambda_client`](LambdaFunction): a Function on AWS Lambda, called through its API
 //! - [`command`](CommandFunction): any program, request on its input, response on its output
 //! - [`retry`](Retrying): a Function that tries again
 //! - [`cancel`](Cancellable): a Function that gives up when a stop is asked for
@@ -16,6 +17,7 @@
 mod client;
 mod command;
 mod handler;
+mod lambda_client;
 
 // The concerns around a call.
 mod ahead;
@@ -35,6 +37,7 @@ mod node;
 mod python;
 
 // What several of them share.
+mod aws;
 mod body;
 mod chance;
 mod failure;
@@ -46,11 +49,13 @@ mod redaction;
 mod route;
 
 pub use ahead::Ahead;
+pub use aws::AwsOptions;
 pub use cancel::Cancellable;
 pub use client::{HttpFunction, HttpOptions, SETUP_TEST_TIMEOUT};
 pub use command::{CommandFunction, CommandOptions};
 pub use handler::{HandlerFunction, HandlerOptions, LAMBDA_PAYLOAD_BYTES_MAX};
 pub use http_server::{HttpKey, HttpServer, HttpServerOptions};
+pub use lambda_client::{LambdaFunction, LambdaOptions};
 pub use lambda_runtime::LambdaRuntime;
 pub use log::{Log, LogLine, LogSource, no_log};
 pub use retry::{Chance, Retrying, Sleep};

@@ -47,6 +47,7 @@ pub(super) fn check(content: &ConfigFile, root: &Node) -> Vec<Problem> {
 fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: &mut Vec<Problem>) {
     let given = [
         ("url", connection.url.is_some()),
+        ("lambda", connection.lambda.is_some()),
         ("handler", connection.handler.is_some()),
         ("command", connection.command.is_some()),
         ("manifest", connection.manifest.is_some()),
@@ -56,7 +57,9 @@ fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: 
         [_] => {}
         [] => problems.push(
             Problem::new(at.key(), format!("connection {:.60} names no function", at.name))
-                .suggesting(Some("add one of `url`, `handler`, `command` and `manifest`".into())),
+                .suggesting(Some(
+                    "add one of `url`, `lambda`, `handler`, `command` and `manifest`".into(),
+                )),
         ),
         [first, second, ..] => problems.push(Problem::new(
             at.member(second),
@@ -65,6 +68,9 @@ fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: 
     }
     if !connection.headers.is_empty() && connection.url.is_none() {
         problems.push(Problem::new(at.member("headers"), "`headers` are sent to a `url` only"));
+    }
+    if connection.aws.is_some() && connection.url.is_none() && connection.lambda.is_none() {
+        problems.push(Problem::new(at.member("aws"), "`aws` is for a `lambda` or a `url`"));
     }
     let for_handlers = [("python", &connection.python), ("task_root", &connection.task_root)];
     for (member, given) in for_handlers {
@@ -112,8 +118,11 @@ fn check_secrets(connection: &ConnectionConfig, at: &Connection<'_>, problems: &
             }
         }
     }
-    if let Some(Err(message)) = connection.url.as_deref().map(reference::check) {
-        problems.push(Problem::new(at.member("url"), message));
+    let external_id = connection.aws.as_ref().and_then(|aws| aws.external_id.as_deref());
+    for (member, text) in [("url", connection.url.as_deref()), ("aws", external_id)] {
+        if let Some(Err(message)) = text.map(reference::check) {
+            problems.push(Problem::new(at.member(member), message));
+        }
     }
 }
 

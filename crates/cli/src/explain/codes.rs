@@ -45,6 +45,31 @@ pub(super) const fn warning(
 
 pub(super) const ALL: &[Explanation] = &[
     config(
+        "aws_access_denied",
+        "AWS knows the caller and does not let it call the function, or take on the role.",
+        "Allow it `lambda:InvokeFunction` on the function; a role's trust policy must name the caller, and the same external id as `aws: {external_id: …}`.",
+    ),
+    config(
+        "aws_clock_skew",
+        "The clock of this machine is off by more than AWS tolerates, so its signatures are refused.",
+        "Set the clock, then sync again.",
+    ),
+    config(
+        "aws_credentials_expired",
+        "The session that calls AWS is over.",
+        "Get new credentials: `aws sso login`, or whatever gave out the session token.",
+    ),
+    config(
+        "aws_no_credentials",
+        "None of AWS's usual places holds credentials: environment, profile, SSO, web identity, container, instance.",
+        "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run `aws sso login`.",
+    ),
+    config(
+        "aws_wrong_credentials",
+        "AWS does not know the access key, or the secret is not the one that belongs to it.",
+        "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile.",
+    ),
+    config(
         "cache_unwritable",
         "The folder where environments for handlers are kept cannot be written.",
         "Make it writable, or set XDG_CACHE_HOME to a folder that is.",
@@ -145,6 +170,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Correct its name or its value; some headers are set by hasmore itself.",
     ),
     config(
+        "invalid_lambda",
+        "What `lambda` says is not the name of a Lambda function.",
+        "Write its name, name:alias, or its ARN; a function's URL belongs into `url`.",
+    ),
+    config(
         "invalid_namespace",
         "The schema that a connection names is kept by the system.",
         "Choose another `namespace`.",
@@ -155,6 +185,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Name an http:// proxy in HTTPS_PROXY or HTTP_PROXY, or the function's host in NO_PROXY.",
     ),
     config(
+        "invalid_region",
+        "What is given is not the name of an AWS region.",
+        "Write it as AWS does, for example eu-west-1.",
+    ),
+    config(
         "invalid_state",
         "What was given as the new state is not JSON.",
         "Give one JSON value, for example --state '{}'.",
@@ -163,6 +198,16 @@ pub(super) const ALL: &[Explanation] = &[
         "invalid_url",
         "The `url` cannot be called.",
         "Write a whole URL that begins with http:// or https://.",
+    ),
+    config(
+        "lambda_not_found",
+        "There is no Lambda function of that name, or no such alias, in that region and account.",
+        "Correct the name, or name the region with `aws: {region: …}` or --region; an ARN says all of it.",
+    ),
+    config(
+        "missing_region",
+        "Nothing names the AWS region of the function.",
+        "Write `aws: {region: eu-west-1}` or --region, name the function by its ARN, or set AWS_REGION.",
     ),
     config(
         "missing_runtime",

@@ -13,6 +13,7 @@ mod function_kinds;
 mod golden;
 mod init;
 mod interrupt;
+mod lambda;
 mod locks;
 mod log_events;
 mod main_job;

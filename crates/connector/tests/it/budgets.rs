@@ -82,7 +82,9 @@ fn within(platform: &Platform, room: Room) -> protocol::Request {
 #[tokio::test]
 async fn f_091_an_answer_is_measured_as_it_is_sent() {
     let api = Api::serve(|_: &Asked| Answered::json(json!(rows(50)))).await;
-    let names: String = (0..40).map(|n| format!("  other{n}: {{primary_key: id}}\n")).collect();
+    let names: Vec<String> =
+        (0..40).map(|n| format!("  other{n}: {{primary_key: id}}\n")).collect();
+    let names = names.concat();
     let text =
         format!("name: x\nbase_url: '{{url}}'\ntables:\n  items: {{primary_key: id}}\n{names}");
     let mut platform = Platform::new(&text, &api);

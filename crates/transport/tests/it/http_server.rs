@@ -211,5 +211,5 @@ async fn f_018_a_locked_function_answers_only_who_has_the_key() {
     assert_eq!(call(None).await, refused);
     assert_eq!(call(Some("Bearer a-long-ke")).await, refused);
     assert_eq!(call(Some("Basic a-long-key")).await, refused);
-    assert!(call(Some("Bearer a-long-key")).await.starts_with("{"));
+    assert!(call(Some("Bearer a-long-key")).await.starts_with('{'));
 }

@@ -14,10 +14,13 @@ pub(crate) struct FakeFunction {
 #[derive(Default)]
 struct Script {
     answers: Vec<Answer>,
+    answer: Option<Arc<AnswerTo>>,
     next: usize,
     received: Vec<Received>,
     released: bool,
 }
+
+type AnswerTo = dyn Fn(&Received) -> Answer + Send + Sync;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -71,9 +74,23 @@ impl Answer {
 
 impl FakeFunction {
     pub(crate) fn start(answers: impl IntoIterator<Item = Answer>) -> FakeFunction {
+        FakeFunction::with(answers, None)
+    }
+
+    /// Each answer is made from its request.
+    pub(crate) fn answering(
+        answer: impl Fn(&Received) -> Answer + Send + Sync + 'static,
+    ) -> FakeFunction {
+        FakeFunction::with([], Some(Arc::new(answer)))
+    }
+
+    fn with(
+        answers: impl IntoIterator<Item = Answer>,
+        answer: Option<Arc<AnswerTo>>,
+    ) -> FakeFunction {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
-        let script = Script { answers: answers.into_iter().collect(), ..Script::default() };
+        let script = Script { answers: answers.into_iter().collect(), answer, ..Script::default() };
         let script = Arc::new(Mutex::new(script));
         let shared = Arc::clone(&script);
         std::thread::spawn(move || {
@@ -143,10 +160,17 @@ fn serve(connection: TcpStream, script: &Mutex<Script>) -> Option<()> {
         let received = receive(&mut reader)?;
         let answer = {
             let mut script = script.lock().expect("a script");
-            script.received.push(received);
+            script.received.push(received.clone());
             let answer = script.answers.get(script.next).cloned();
             script.next += 1;
-            answer.unwrap_or_else(|| Answer::status(500, "the script has no more answers"))
+            match (answer, script.answer.clone()) {
+                (Some(answer), _) => answer,
+                (None, Some(answer)) => {
+                    drop(script);
+                    answer(&received)
+                }
+                (None, None) => Answer::status(500, "the script has no more answers"),
+            }
         };
         send(&connection, answer, script)?;
     }

@@ -7,7 +7,7 @@ mod playground;
 
 pub(crate) use binary::{Ended, Hasmore, write};
 pub(crate) use database::{query, table_names};
-pub(crate) use fake_function::{Answer, FakeFunction};
+pub(crate) use fake_function::{Answer, FakeFunction, Received};
 pub(crate) use playground::{Playground, python};
 
 /// A page that inserts `rows` into table `t` with key `id`.

@@ -1,0 +1,241 @@
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Uri;
+use hyper::header::{self, HeaderValue};
+use protocol::FunctionError;
+use reqsign_aws_v4::{
+    AssumeRoleCredentialProvider, Credential, DefaultCredentialProvider, RequestSigner,
+};
+use reqsign_core::{
+    CommandExecute, CommandOutput, Context, Error, ErrorKind, FileRead, HttpSend, OsEnv, Signer,
+};
+use sha2::{Digest, Sha256};
+
+use crate::body;
+use crate::client::connect_lazily;
+use crate::route::{Proxies, Route};
+
+/// Who calls AWS. Where nothing is said, AWS's usual places are looked at: the environment, the
+/// profile and its SSO login, a web identity, the container, the instance.
+#[derive(Clone, Debug, Default)]
+pub struct AwsOptions {
+    /// Else that of the function's ARN or address, `AWS_REGION` or `AWS_DEFAULT_REGION`.
+    pub region: Option<String>,
+    /// Of `~/.aws/config`; else `AWS_PROFILE`.
+    pub profile: Option<String>,
+    /// A role to take on first, with the external id that its owner asks for.
+    pub role_arn: Option<String>,
+    pub external_id: Option<String>,
+    /// In place of AWS's own address of the service.
+    pub endpoint: Option<String>,
+}
+
+/// Signs requests to one service of AWS (Signature Version 4).
+pub(crate) struct AwsSigner(Signer<Credential>);
+
+/// Where credentials come from answers at once, or is not there.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
+/// The instance's own address is tried last, and most machines are no instance.
+const INSTANCE_TIMEOUT: Duration = Duration::from_secs(2);
+const INSTANCE_HOST: &str = "169.254.169.254";
+const CREDENTIALS_BYTES_MAX: u64 = 1 << 20;
+const ROLE_SESSION: &str = "hasmore";
+const CONTENT_SHA256: &str = "x-amz-content-sha256";
+
+impl AwsOptions {
+    /// The region, `known` being what the function's name says of it.
+    ///
+    /// # Errors
+    /// [`FunctionError::Refused`] when nothing names one.
+    pub(crate) fn region(&self, known: Option<&str>) -> Result<String, FunctionError> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let region = self.region.clone().or_else(|| known.map(str::to_owned));
+        let region = region.or_else(|| variable("AWS_REGION"));
+        let region = region.or_else(|| variable("AWS_DEFAULT_REGION"));
+        let region = region.ok_or_else(|| FunctionError::Refused {
+            code: "missing_region",
+            message: "nothing names the AWS region of the function".into(),
+            hint:
+                "write `aws: {region: eu-west-1}`, name the function by its ARN, or set AWS_REGION"
+                    .into(),
+        })?;
+        let is_region =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if region.is_empty() || !region.bytes().all(is_region) {
+            return Err(FunctionError::Refused {
+                code: "invalid_region",
+                message: format!("{region:.40?} is no AWS region"),
+                hint: "write it as AWS does, for example eu-west-1".into(),
+            });
+        }
+        Ok(region)
+    }
+}
+
+impl AwsSigner {
+    /// Reads no credentials before the first request.
+    pub(crate) fn new(
+        service: &str,
+        region: &str,
+        options: &AwsOptions,
+        proxies: &Proxies,
+    ) -> AwsSigner {
+        let context = Context::new()
+            .with_file_read(Files)
+            .with_http_send(Sender { proxies: proxies.clone() })
+            .with_command_execute(Commands)
+            .with_env(OsEnv);
+        let mut chain = DefaultCredentialProvider::builder();
+        if let Some(profile) = &options.profile {
+            chain = chain.with_profile(profile);
+        }
+        let signer =
+            |service: &str| RequestSigner::new(service, region).with_standard_session_token();
+        let Some(role) = &options.role_arn else {
+            return AwsSigner(Signer::new(context, chain.build(), signer(service)));
+        };
+        let own = Signer::new(context.clone(), chain.build(), signer("sts"));
+        let mut role = AssumeRoleCredentialProvider::new(role.clone(), own)
+            .with_role_session_name(ROLE_SESSION.to_owned())
+            .with_region(region.to_owned())
+            .with_regional_sts_endpoint();
+        if let Some(external_id) = &options.external_id {
+            role = role.with_external_id(external_id.clone());
+        }
+        AwsSigner(Signer::new(context, role, signer(service)))
+    }
+
+    /// Adds what AWS asks of a request, over all of its headers and its body.
+    pub(crate) async fn sign(
+        &self,
+        request: hyper::Request<Full<Bytes>>,
+        body: &Bytes,
+    ) -> Result<hyper::Request<Full<Bytes>>, FunctionError> {
+        let (mut head, full) = request.into_parts();
+        let digest = HeaderValue::try_from(format!("{:x}", Sha256::digest(body)));
+        head.headers.insert(CONTENT_SHA256, digest.expect("hexadecimal digits make a header"));
+        self.0.sign(&mut head, None).await.map_err(no_credentials)?;
+        Ok(hyper::Request::from_parts(head, full))
+    }
+}
+
+/// The chain of credentials has ended without any, or one of its places said no.
+fn no_credentials(error: Error) -> FunctionError {
+    let refused = |code, hint: &str| FunctionError::Refused {
+        code,
+        message: format!("no credentials for AWS: {error}"),
+        hint: hint.into(),
+    };
+    match error.kind() {
+        ErrorKind::RateLimited => FunctionError::transport(error.to_string()),
+        ErrorKind::PermissionDenied => refused(
+            "aws_access_denied",
+            "the role must trust the caller, with the same external id; check `role_arn` and `external_id`",
+        ),
+        ErrorKind::ConfigInvalid | ErrorKind::RequestInvalid => refused(
+            "aws_no_credentials",
+            "correct `role_arn` and `external_id`, or the profile that is used",
+        ),
+        _ => refused(
+            "aws_no_credentials",
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, or run `aws sso login`; a role also needs its trust policy to name the caller",
+        ),
+    }
+}
+
+#[derive(Debug)]
+struct Files;
+
+impl FileRead for Files {
+    async fn file_read(&self, path: &str) -> reqsign_core::Result<Vec<u8>> {
+        tokio::fs::read(path)
+            .await
+            .map_err(|error| Error::unexpected(format!("{path} cannot be read: {error}")))
+    }
+}
+
+/// For `credential_process` of a profile.
+#[derive(Debug)]
+struct Commands;
+
+impl CommandExecute for Commands {
+    async fn command_execute<'a>(
+        &'a self,
+        program: &'a str,
+        arguments: &'a [&'a str],
+    ) -> reqsign_core::Result<CommandOutput> {
+        let output = tokio::process::Command::new(program).args(arguments).output().await;
+        let output = output
+            .map_err(|error| Error::unexpected(format!("{program} cannot be run: {error}")))?;
+        Ok(CommandOutput {
+            status: output.status.code().unwrap_or(-1),
+            stdout: output.stdout,
+            stderr: output.stderr,
+        })
+    }
+}
+
+/// Asks those who give out credentials.
+struct Sender {
+    proxies: Proxies,
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sender")
+    }
+}
+
+impl HttpSend for Sender {
+    async fn http_send(
+        &self,
+        request: hyper::Request<Bytes>,
+    ) -> reqsign_core::Result<hyper::Response<Bytes>> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let after = if host == INSTANCE_HOST { INSTANCE_TIMEOUT } else { CREDENTIALS_TIMEOUT };
+        let answer = tokio::time::timeout(after, self.exchange(request, &host)).await;
+        answer.unwrap_or_else(|_| Err(Error::unexpected(format!("{host} does not answer"))))
+    }
+}
+
+impl Sender {
+    async fn exchange(
+        &self,
+        request: hyper::Request<Bytes>,
+        host: &str,
+    ) -> reqsign_core::Result<hyper::Response<Bytes>> {
+        let mut request = request.map(Full::new);
+        let elsewhere = std::env::var("AWS_ENDPOINT_URL_STS").ok().filter(|_| is_sts(host));
+        if let Some(endpoint) = elsewhere {
+            // The signature is over the host that was meant.
+            let meant = HeaderValue::try_from(host).expect("a host makes a header");
+            request.headers_mut().insert(header::HOST, meant);
+            let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+            let uri = format!("{}{path}", endpoint.trim_end_matches('/'));
+            *request.uri_mut() = uri
+                .parse()
+                .map_err(|_| Error::config_invalid("AWS_ENDPOINT_URL_STS is no URL".to_owned()))?;
+        }
+        let uri: Uri = request.uri().clone();
+        let route = Route::to(&uri, &self.proxies);
+        let route = if host == INSTANCE_HOST { Ok(Route::Straight) } else { route };
+        let route = route.map_err(|error| Error::config_invalid(error.to_string()))?;
+        if let Some(authorization) = route.authorization() {
+            request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization.clone());
+        }
+        let unreachable = |cause: String| Error::unexpected(format!("{host}: {cause}"));
+        let answer = connect_lazily(&uri, &route).request(request).await;
+        let answer = answer.map_err(|error| unreachable(body::innermost(&error)))?;
+        let (head, answered) = answer.into_parts();
+        let answered = body::read_body(&head.headers, answered, CREDENTIALS_BYTES_MAX).await;
+        let answered = answered.map_err(|error| unreachable(format!("{error:?}")))?;
+        Ok(hyper::Response::from_parts(head, answered))
+    }
+}
+
+fn is_sts(host: &str) -> bool {
+    host.starts_with("sts.")
+}
