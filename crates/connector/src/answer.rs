@@ -164,6 +164,7 @@ impl Answer {
             warnings: self.warnings,
             readings: self.readings,
             body_bytes: self.bytes,
+            body: Bytes::new(),
         }
     }
 }

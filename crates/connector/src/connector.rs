@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::ahead::Ahead;
 use crate::answer::{Answer, Budget};
-use crate::http::Http;
+use crate::http::{Http, Via};
 use crate::manifest::Manifest;
 use crate::page::Page;
 use crate::plan::Plan;
@@ -69,6 +69,18 @@ impl Connector {
     /// # Errors
     /// [`FunctionError::Refused`] when a template of the manifest is none.
     pub fn new(manifest: Manifest, clock: Clock) -> Result<Connector, FunctionError> {
+        Connector::by_way_of(None, manifest, clock)
+    }
+
+    /// The same, whose requests all go through a proxy.
+    ///
+    /// # Errors
+    /// [`FunctionError::Refused`] when a template of the manifest is none.
+    pub fn by_way_of(
+        via: Option<Via>,
+        manifest: Manifest,
+        clock: Clock,
+    ) -> Result<Connector, FunctionError> {
         let plan = Plan::compile(&manifest).map_err(|(table, problem)| FunctionError::Refused {
             code: "invalid_manifest",
             message: format!(
@@ -80,7 +92,7 @@ impl Connector {
             hint: "correct the manifest".into(),
         })?;
         let agent = format!("hasmore/{} ({:.60})", env!("CARGO_PKG_VERSION"), manifest.name);
-        let http = Http::new(&manifest.requests, &agent);
+        let http = Http::new(&manifest.requests, &agent, via);
         Ok(Connector {
             manifest,
             plan,

@@ -107,7 +107,8 @@ pub async fn sample(request: &SampleRequest) -> Result<Sample, FunctionError> {
         body,
         tells_body: true,
     };
-    let http = Http::new(&Requests::default(), concat!("hasmore/", env!("CARGO_PKG_VERSION")));
+    let agent = concat!("hasmore/", env!("CARGO_PKG_VERSION"));
+    let http = Http::new(&Requests::default(), agent, None);
     let answer = http.send(&http_request, Some(Instant::now() + TIMEOUT)).await;
     let answer = answer.map_err(|error| match error {
         HttpError::Unavailable { message, retry_after } => {

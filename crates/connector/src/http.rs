@@ -27,6 +27,15 @@ struct Inner {
     body_bytes_max: u64,
     under_way: Semaphore,
     pace: Pace,
+    via: Option<Via>,
+}
+
+/// A proxy that stands between a connector and its API, and the authority that signs for it.
+#[derive(Clone, Debug)]
+pub struct Via {
+    pub proxy: String,
+    /// DER.
+    pub authority: Vec<u8>,
 }
 
 /// An answer, whole.
@@ -65,7 +74,7 @@ const EXCERPT_MAX: usize = 500;
 
 impl Http {
     /// Opens no connection.
-    pub(crate) fn new(requests: &Requests, user_agent: &str) -> Http {
+    pub(crate) fn new(requests: &Requests, user_agent: &str, via: Option<Via>) -> Http {
         let concurrency = requests.concurrency.unwrap_or(CONCURRENCY).max(1);
         Http(Arc::new(Inner {
             user_agent: user_agent.to_owned(),
@@ -77,6 +86,7 @@ impl Http {
             body_bytes_max: requests.body_bytes.map_or(BODY_BYTES_MAX, |size| size.0),
             under_way: Semaphore::new(concurrency as usize),
             pace: Pace::new(requests),
+            via,
         }))
     }
 
@@ -205,8 +215,14 @@ impl Http {
     fn client(&self, secure: bool) -> &Client {
         let slot = if secure { &self.0.secure } else { &self.0.plain };
         slot.get_or_init(|| {
-            Client::builder()
-                .use_preconfigured_tls(tls(secure))
+            let mut client = Client::builder();
+            if let Some(via) = &self.0.via {
+                let proxy = reqwest::Proxy::all(&via.proxy);
+                client = client.proxy(proxy.expect("the address of a listener is one"));
+            }
+            let authority = self.0.via.as_ref().map(|via| &via.authority[..]);
+            client
+                .use_preconfigured_tls(tls(secure, authority))
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(CONNECT_TIMEOUT)
                 .user_agent(&self.0.user_agent)
@@ -271,12 +287,16 @@ impl Http {
     }
 }
 
-fn tls(with_roots: bool) -> rustls::ClientConfig {
+fn tls(with_roots: bool, authority: Option<&[u8]>) -> rustls::ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();
     if with_roots {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    if let Some(authority) = authority {
+        let authority = rustls::pki_types::CertificateDer::from(authority.to_vec());
+        roots.add(authority).expect("an authority of our own making");
     }
     rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -36,4 +36,5 @@ pub mod yaml;
 
 pub use connector::{Clock, Connector};
 pub use draft::{Draft, Sample, SampleRequest, sample};
+pub use http::Via;
 pub use selector::Path;

@@ -10,6 +10,7 @@
 //! - [`cancel`](Cancellable): a Function that gives up when a stop is asked for
 //! - [`ahead`](Spawned): a Function that works while its caller is busy
 //! - [`http_server`](HttpServer): any Function as an HTTP endpoint
+//! - [`upstream`](UpstreamProxy): a proxy between a function and the API behind it
 
 // The functions.
 mod client;
@@ -43,6 +44,9 @@ mod process;
 mod redaction;
 mod route;
 
+// What is behind a function.
+mod upstream;
+
 pub use ahead::Spawned;
 pub use cancel::Cancellable;
 pub use client::{HttpFunction, HttpOptions, SETUP_TEST_TIMEOUT};
@@ -52,3 +56,4 @@ pub use http_server::HttpServer;
 pub use log::{Log, LogLine, LogSource, no_log};
 pub use retry::{Chance, Retrying, Sleep};
 pub use route::Proxies;
+pub use upstream::{Exchange, Fault, Upstream, UpstreamProxy};
