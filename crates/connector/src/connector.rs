@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::ahead::Ahead;
 use crate::answer::{Answer, Budget};
-use crate::http::{Http, Identity, Reach};
+use crate::http::{Http, Identity, Reach, Via};
 use crate::manifest::Manifest;
 use crate::page::Page;
 use crate::plan::{Landing, Plan};
@@ -101,6 +101,13 @@ impl Connector {
             kept: Kept::default(),
             clock,
         })
+    }
+
+    /// The same, whose requests all go through a proxy.
+    #[must_use]
+    pub fn by_way_of(self, via: Via) -> Connector {
+        self.http.go_by(via);
+        self
     }
 
     /// The same, but neither redirects nor links lead it to an address inside of the network around it: for

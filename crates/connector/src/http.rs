@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::manifest::Requests;
 use crate::request_builder::HttpRequest;
 
+pub use clients::Via;
 pub(crate) use clients::{BadIdentity, Identity, one_per_line};
 use clients::{ClientKind, Clients};
 
@@ -96,6 +97,11 @@ impl Http {
     /// When a certificate or a key is none.
     pub(crate) fn identify(&self, identity: Identity) -> Result<(), BadIdentity> {
         self.0.clients.lock().unwrap_or_else(PoisonError::into_inner).identify(identity)
+    }
+
+    /// All connections lead to a proxy from now on.
+    pub(crate) fn go_by(&self, via: Via) {
+        self.0.clients.lock().unwrap_or_else(PoisonError::into_inner).go_by(via);
     }
 
     /// The largest body, packed or not.

@@ -38,4 +38,5 @@ pub mod yaml;
 
 pub use connector::{Clock, Connector, system_clock};
 pub use draft::{Draft, Sample, SampleRequest, sample};
+pub use http::Via;
 pub use selector::Path;

@@ -12,6 +12,7 @@
 //! - [`ahead`](Ahead): a Function that works while its caller is busy
 //! - [`http_server`](HttpServer): any Function as an HTTP endpoint
 //! - [`lambda_runtime`](LambdaRuntime): any Function as a Lambda
+//! - [`upstream`](UpstreamProxy): a proxy between a function and the API behind it
 
 // The functions.
 mod client;
@@ -48,6 +49,9 @@ mod process;
 mod redaction;
 mod route;
 
+// What is behind a function.
+mod upstream;
+
 pub use ahead::Ahead;
 pub use aws::AwsOptions;
 pub use cancel::Cancellable;
@@ -60,3 +64,4 @@ pub use lambda_runtime::LambdaRuntime;
 pub use log::{Log, LogLine, LogSource, no_log};
 pub use retry::{Chance, Retrying, Sleep};
 pub use route::Proxies;
+pub use upstream::{Exchange, Fault, Upstream, UpstreamProxy};
