@@ -71,6 +71,8 @@ pub(crate) struct ConnectionConfig {
     pub(crate) lambda: Option<String>,
     /// Who calls AWS, for `lambda`; or for a `url` of a Lambda function that lets in by IAM.
     pub(crate) aws: Option<AwsConfig>,
+    /// Who calls a `url` that is a function of Google's: each call bears an ID token.
+    pub(crate) google: Option<GoogleConfig>,
     /// A Lambda handler on this machine, relative to this file: `folder/file.function`.
     #[schemars(example = "orders/lambda_function.lambda_handler")]
     pub(crate) handler: Option<String>,
@@ -136,6 +138,18 @@ pub(crate) struct AwsConfig {
     pub(crate) external_id: Option<String>,
     /// An address in place of AWS's own, for a private endpoint. Default: `AWS_ENDPOINT_URL_LAMBDA`.
     pub(crate) endpoint: Option<String>,
+}
+
+/// Who calls a function of Google's. It may be empty: then it is the machine's own account.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GoogleConfig {
+    /// Whom the ID token is for. Default: the URL without its query.
+    #[schemars(example = &"https://orders-abcdefgh-ew.a.run.app")]
+    pub(crate) audience: Option<String>,
+    /// The JSON file of a service account's key, relative to this file. Default: that of
+    /// `GOOGLE_APPLICATION_CREDENTIALS`, then the account of the machine.
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// A program and its arguments.
@@ -344,6 +358,7 @@ fn home_of(key: &str) -> Option<&'static str> {
         ("LimitsConfig", "limits"),
         ("DestinationConfig", "destination"),
         ("AwsConfig", "aws"),
+        ("GoogleConfig", "google"),
         ("ConnectionConfig", "connections.NAME"),
     ]
     .into_iter()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use connector::manifest::Manifest;
 use protocol::{CustomPayload, Secrets, Warning};
 use serde_json::value::RawValue;
-use transport::AwsOptions;
+use transport::{AwsOptions, GoogleOptions};
 
 use crate::arguments::{GivenConnection, GlobalArguments, RangeArguments};
 use crate::config::{
@@ -54,6 +54,7 @@ pub(crate) enum FunctionSource {
         url: String,
         headers: Vec<(String, String)>,
         aws: Option<AwsOptions>,
+        google: Option<GoogleOptions>,
     },
     Lambda {
         function: String,
@@ -253,7 +254,11 @@ impl Resolver<'_> {
         if let Some(url) = &config.url {
             let headers = self.all("header", &config.headers)?;
             let aws = config.aws.as_ref().map(|aws| self.aws(aws)).transpose()?;
-            return Ok(FunctionSource::Url { url: self.one("url", url)?, headers, aws });
+            let google = config.google.as_ref().map(|google| GoogleOptions {
+                audience: google.audience.clone(),
+                key_file: google.key_file.as_deref().map(|file| whole(&folder, file)),
+            });
+            return Ok(FunctionSource::Url { url: self.one("url", url)?, headers, aws, google });
         }
         if let Some(function) = &config.lambda {
             let aws = self.aws(&config.aws.clone().unwrap_or_default())?;

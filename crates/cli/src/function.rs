@@ -106,13 +106,14 @@ impl AnyFunction {
         };
         let (timeout, bytes_max) = (connection.call_timeout, connection.response_bytes_max);
         Ok(match &connection.function {
-            FunctionSource::Url { url, headers, aws } => {
+            FunctionSource::Url { url, headers, aws, google } => {
                 let default = HttpOptions::default();
                 let options = HttpOptions {
                     headers: headers.clone(),
                     timeout: timeout.unwrap_or(default.timeout),
                     response_bytes_max: bytes_max.unwrap_or(default.response_bytes_max),
                     aws: aws.clone(),
+                    google: google.clone(),
                     ..default
                 };
                 AnyFunction::Url(Box::new(HttpFunction::new(url, options)?))

@@ -33,6 +33,7 @@ impl GivenConnection {
                 .region
                 .clone()
                 .map(|region| AwsConfig { region: Some(region), ..AwsConfig::default() }),
+            google: None,
             handler: self.handler.clone(),
             python: self.python.clone(),
             task_root: self.task_root.clone(),

@@ -15,6 +15,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use crate::aws::{AwsOptions, AwsSigner};
 use crate::body::{self, BodyError};
 use crate::failure::reported;
+use crate::google::{GoogleOptions, IdTokens};
 use crate::redaction::redact_error;
 use crate::route::{Connector, Proxies, Route};
 
@@ -32,6 +33,8 @@ pub struct HttpFunction {
     route: Route,
     /// For a Lambda function's URL that lets in only who signs.
     signer: Option<AwsSigner>,
+    /// For a function of Google's that lets in only who bears a token for it.
+    tokens: Option<IdTokens>,
     options: HttpOptions,
     client: OnceLock<HttpClient>,
 }
@@ -51,6 +54,8 @@ pub struct HttpOptions {
     pub proxies: Proxies,
     /// Signs each call, as a Lambda function's URL with IAM wants it.
     pub aws: Option<AwsOptions>,
+    /// Gives each call an ID token, as a function of Google's wants it.
+    pub google: Option<GoogleOptions>,
 }
 
 /// Google's 60 minutes and 30 seconds to spare, a setup test in 300 s (Dec-35), 32 MB (Dec-36).
@@ -63,6 +68,7 @@ impl Default for HttpOptions {
             response_bytes_max: 32 << 20,
             proxies: Proxies::of_environment(),
             aws: None,
+            google: None,
         }
     }
 }
@@ -99,8 +105,10 @@ impl HttpFunction {
             Ok(AwsSigner::new("lambda", &region, aws, &options.proxies))
         });
         let signer = signer.transpose()?;
+        let google = options.google.as_ref();
+        let tokens = google.map(|google| IdTokens::new(google, &uri, &options.proxies));
         let client = OnceLock::new();
-        Ok(HttpFunction { uri, place, headers, concealed, route, signer, options, client })
+        Ok(HttpFunction { uri, place, headers, concealed, route, signer, tokens, options, client })
     }
 
     async fn exchange(&self, request: &Request) -> Result<Response, FunctionError> {
@@ -146,6 +154,14 @@ impl HttpFunction {
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
+        if let Some(tokens) = &self.tokens {
+            let bearer = HeaderValue::try_from(format!("Bearer {}", tokens.token().await?));
+            let mut bearer = bearer.map_err(|_| {
+                FunctionError::transport("an ID token has characters that a header cannot hold")
+            })?;
+            bearer.set_sensitive(true);
+            http.headers_mut().insert(header::AUTHORIZATION, bearer);
+        }
         if let Some(signer) = &self.signer {
             // Whatever stands in between may write it anew, so AWS's own tools do not sign it either.
             let agent = http.headers_mut().remove(header::USER_AGENT);
@@ -189,7 +205,14 @@ impl Function for HttpFunction {
         let HttpOptions { timeout, setup_test_timeout, .. } = self.options;
         let after = if request.setup_test { timeout.min(setup_test_timeout) } else { timeout };
         match tokio::time::timeout(after, self.exchange(request)).await {
-            Ok(answer) => answer.map_err(|error| redact_error(error, &self.concealed)),
+            Ok(Err(error)) => {
+                let mut concealed = self.concealed.clone();
+                if let Some(tokens) = &self.tokens {
+                    tokens.conceal(&mut concealed).await;
+                }
+                Err(redact_error(error, &concealed))
+            }
+            Ok(answer) => answer,
             Err(_) => Err(FunctionError::TimedOut { after }),
         }
     }

@@ -72,6 +72,13 @@ fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: 
     if connection.aws.is_some() && connection.url.is_none() && connection.lambda.is_none() {
         problems.push(Problem::new(at.member("aws"), "`aws` is for a `lambda` or a `url`"));
     }
+    if connection.google.is_some() && connection.url.is_none() {
+        problems.push(Problem::new(at.member("google"), "`google` is for a `url`"));
+    }
+    if connection.google.is_some() && connection.aws.is_some() {
+        let message = "a `url` is one of Google's or one of AWS's; keep one of `google` and `aws`";
+        problems.push(Problem::new(at.member("google"), message));
+    }
     let for_handlers = [("python", &connection.python), ("task_root", &connection.task_root)];
     for (member, given) in for_handlers {
         if given.is_some() && connection.handler.is_none() {

@@ -135,6 +135,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Name a hasmore-function for Linux that was built on a system with glibc 2.34 or older, with --binary.",
     ),
     config(
+        "google_no_token",
+        "Nobody gave an ID token for the function: there is no key and no account of the machine, or Google refused the key.",
+        "Name a service account's key with `google: {key_file: …}` or GOOGLE_APPLICATION_CREDENTIALS, or run where the machine has an account; check that the key is still valid.",
+    ),
+    config(
         "handler_ambiguous",
         "Several files could be the handler.",
         "Keep one of them, or name the handler by its whole path.",

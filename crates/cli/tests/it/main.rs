@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod function_kinds;
 mod golden;
+mod google;
 mod init;
 mod interrupt;
 mod lambda;
