@@ -1,7 +1,8 @@
 //! What each command does, one file each.
 
+mod check;
 mod config;
-mod demo;
+pub(crate) mod demo;
 mod explain;
 mod init;
 mod manifest;
@@ -40,6 +41,7 @@ pub(crate) fn run(arguments: &Arguments, log: &Arc<Log>) -> Result<Exit, Failure
         Command::Sync(arguments) => sync::run(global, arguments, log),
         Command::Preview(arguments) => preview::run(global, arguments, log),
         Command::Test(arguments) => test::run(global, arguments, log),
+        Command::Check(arguments) => check::run(global, arguments, log),
         Command::Schema(command) => schema::run(global, command),
         Command::State(command) => state::run(global, command, log),
         Command::Tables(arguments) => tables::run(global, arguments),
@@ -103,4 +105,11 @@ fn begin(connection: &Connection) -> engine::Run {
         options: connection.options.clone(),
         limits: connection.limits.clone(),
     }
+}
+
+/// A proxy between a function on this machine and its API; its authority's certificate goes to `folder`.
+fn upstream_proxy(folder: &std::path::Path) -> Result<transport::UpstreamProxy, Failure> {
+    transport::UpstreamProxy::start(folder).map_err(|error| {
+        Failure::new("no_port", format!("the proxy for the API cannot be started: {error}"))
+    })
 }

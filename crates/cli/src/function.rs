@@ -7,7 +7,7 @@ use protocol::{Function, FunctionError, Request, Response};
 use tokio::sync::watch;
 use transport::{
     Cancellable, CommandFunction, CommandOptions, HandlerFunction, HandlerOptions, HttpFunction,
-    HttpOptions, Log, Retrying,
+    HttpOptions, Log, Retrying, UpstreamProxy,
 };
 
 use crate::connection::{Connection, FunctionSource};
@@ -28,16 +28,50 @@ impl OpenFunction {
         log: Log,
         stop: watch::Receiver<bool>,
     ) -> Result<OpenFunction, FunctionError> {
-        let function = Shared(Arc::new(AnyFunction::open(connection, &log)?));
+        let function = Shared(Arc::new(AnyFunction::open(connection, &log, None)?));
         let calls = Cancellable::new(Retrying::new(function.clone(), log), stop);
         Ok(OpenFunction { calls, function })
     }
 
     /// Ends what it started, and waits until that is gone.
     pub(crate) async fn close(&self) {
-        if let AnyFunction::Handler(handler) = &*self.function.0 {
-            handler.close().await;
+        self.function.close().await;
+    }
+}
+
+/// A function without any concern around its calls: what it answers is what one hears.
+pub(crate) struct BareFunction(Shared);
+
+impl BareFunction {
+    /// What it asks of an API goes through `proxy`, where one is named.
+    ///
+    /// # Errors
+    /// [`FunctionError::Refused`] when it cannot be called as configured.
+    pub(crate) fn open(
+        connection: &Connection,
+        log: &Log,
+        proxy: Option<&UpstreamProxy>,
+    ) -> Result<BareFunction, FunctionError> {
+        Ok(BareFunction(Shared(Arc::new(AnyFunction::open(connection, log, proxy)?))))
+    }
+
+    /// Ends what it started; the next call starts it anew.
+    pub(crate) async fn close(&self) {
+        self.0.close().await;
+    }
+
+    /// The most memory that its process has held, where it has one that goes on between calls.
+    pub(crate) async fn memory_bytes_peak(&self) -> Option<u64> {
+        match &*self.0.0 {
+            AnyFunction::Handler(handler) => handler.memory_bytes_peak().await,
+            _ => None,
         }
+    }
+}
+
+impl Function for BareFunction {
+    async fn call(&self, request: &Request) -> Result<Response, FunctionError> {
+        self.0.call(request).await
     }
 }
 
@@ -59,7 +93,16 @@ enum AnyFunction {
 }
 
 impl AnyFunction {
-    fn open(connection: &Connection, log: &Log) -> Result<AnyFunction, FunctionError> {
+    fn open(
+        connection: &Connection,
+        log: &Log,
+        proxy: Option<&UpstreamProxy>,
+    ) -> Result<AnyFunction, FunctionError> {
+        let with_proxy = |environment: &[(String, String)]| {
+            let added = proxy.map(UpstreamProxy::environment).unwrap_or_default();
+            // What the user wrote wins: a handler may need a proxy of its own.
+            added.into_iter().chain(environment.iter().cloned()).collect::<Vec<_>>()
+        };
         let (timeout, bytes_max) = (connection.call_timeout, connection.response_bytes_max);
         Ok(match &connection.function {
             FunctionSource::Url { url, headers } => {
@@ -77,7 +120,7 @@ impl AnyFunction {
                 let options = HandlerOptions {
                     folder: folder.clone(),
                     task_root: task_root.clone(),
-                    environment: environment.clone(),
+                    environment: with_proxy(environment),
                     timeout: timeout.unwrap_or(default.timeout),
                     payload_bytes_max: bytes_max.unwrap_or(default.payload_bytes_max),
                     python: python.clone(),
@@ -88,13 +131,17 @@ impl AnyFunction {
             }
             FunctionSource::Manifest(manifest) => {
                 let connector = Connector::new((**manifest).clone(), connector::system_clock())?;
+                let connector = match proxy {
+                    Some(proxy) => connector.by_way_of(proxy.url(), proxy.certificate()),
+                    None => connector,
+                };
                 AnyFunction::Manifest(Box::new(connector))
             }
             FunctionSource::Command { words, folder, environment } => {
                 let default = CommandOptions::default();
                 let options = CommandOptions {
                     folder: Some(folder.clone()),
-                    environment: environment.clone(),
+                    environment: with_proxy(environment),
                     timeout: timeout.unwrap_or(default.timeout),
                     response_bytes_max: bytes_max.unwrap_or(default.response_bytes_max),
                     log: Arc::clone(log),
@@ -111,6 +158,14 @@ impl AnyFunction {
 /// One function, held by those who call it and by the one who closes it.
 #[derive(Clone)]
 struct Shared(Arc<AnyFunction>);
+
+impl Shared {
+    async fn close(&self) {
+        if let AnyFunction::Handler(handler) = &*self.0 {
+            handler.close().await;
+        }
+    }
+}
 
 impl Function for Shared {
     async fn call(&self, request: &Request) -> Result<Response, FunctionError> {

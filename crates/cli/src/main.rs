@@ -13,7 +13,9 @@ mod given;
 mod reference;
 
 // What is done.
+mod check;
 mod commands;
+mod folder;
 mod function;
 mod interrupt;
 mod location;

@@ -228,6 +228,7 @@ impl Answer {
             readings: self.readings,
             max_deletes,
             body_bytes: self.bytes,
+            body: Bytes::new(),
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::ahead::Ahead;
 use crate::answer::{Answer, Budget};
-use crate::http::{Http, Identity, Reach};
+use crate::http::{Http, Identity, Reach, Via};
 use crate::manifest::Manifest;
 use crate::page::Page;
 use crate::plan::{Landing, Plan};
@@ -101,6 +101,14 @@ impl Connector {
             kept: Kept::default(),
             clock,
         })
+    }
+
+    /// The same, whose requests all go through a proxy, which answers in the name of every host by an
+    /// authority (DER) of its own.
+    #[must_use]
+    pub fn by_way_of(self, proxy: String, authority: Vec<u8>) -> Connector {
+        self.http.by_way_of(Via { proxy, authority });
+        self
     }
 
     /// The same, but neither redirects nor links lead it to an address inside of the network around it: for

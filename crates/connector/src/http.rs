@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::manifest::Requests;
 use crate::request_builder::HttpRequest;
 
-pub(crate) use clients::{BadIdentity, Identity, one_per_line};
+pub(crate) use clients::{BadIdentity, Identity, Via, one_per_line};
 use clients::{ClientKind, Clients};
 
 /// Sends requests within what [`Requests`] allows, all tables together. Cheap to clone.
@@ -88,6 +88,11 @@ impl Http {
             under_way: Semaphore::new(concurrency as usize),
             pace: Pace::new(requests),
         }))
+    }
+
+    /// From now on all requests go this way.
+    pub(crate) fn by_way_of(&self, via: Via) {
+        self.0.clients.lock().unwrap_or_else(PoisonError::into_inner).by_way_of(via);
     }
 
     /// Who is on either end of connections from now on.

@@ -26,6 +26,8 @@ pub struct Response {
     pub warnings: Vec<Warning>,
     /// The size of the answer on the wire.
     pub body_bytes: u64,
+    /// The answer as it came, of which the rows are slices; empty where it was made in this process.
+    pub body: Bytes,
     /// The tables that were read to their end. Ours alone: other platforms ignore the member.
     pub readings: Vec<Reading>,
     /// How much of a table a sweep may mark. Ours alone, too.
@@ -92,6 +94,7 @@ impl Response {
             _ => read_other(&value, request)?,
         };
         response.body_bytes = body_bytes;
+        response.body = body;
         Ok(response)
     }
 

@@ -93,7 +93,7 @@ impl HttpFunction {
     }
 
     async fn exchange(&self, request: &Request) -> Result<Response, FunctionError> {
-        let client = self.client.get_or_init(|| connect_lazily(&self.uri, &self.route));
+        let client = self.client.get_or_init(|| https_client(&self.uri, &self.route));
         let answer = client.request(self.http_request(request)).await.map_err(|error| {
             let what = if error.is_connect() { "no connection to" } else { "no answer from" };
             let (place, way) = (&self.place, self.route.describe());
@@ -237,7 +237,7 @@ fn concealed(uri: &Uri, headers: &[(String, String)]) -> Secrets {
     concealed
 }
 
-fn connect_lazily(uri: &Uri, route: &Route) -> HttpClient {
+pub(crate) fn https_client(uri: &Uri, route: &Route) -> HttpClient {
     let secure = uri.scheme_str() == Some("https");
     let connector = HttpsConnectorBuilder::new()
         .with_tls_config(tls(secure))

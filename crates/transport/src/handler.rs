@@ -111,6 +111,12 @@ impl HandlerFunction {
         }
     }
 
+    /// The most memory that the handler's process has held so far, where there is one and the system
+    /// tells.
+    pub async fn memory_bytes_peak(&self) -> Option<u64> {
+        self.process.lock().await.as_ref().and_then(HandlerProcess::memory_bytes_peak)
+    }
+
     /// Starts a process; whatever has to be installed for it is not part of any call's time.
     async fn start(&self) -> Result<HandlerProcess, FunctionError> {
         let launch = self.launch.get_or_try_init(|| self.find_launch()).await?;

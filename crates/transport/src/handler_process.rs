@@ -102,6 +102,10 @@ impl HandlerProcess {
         }
     }
 
+    pub(crate) fn memory_bytes_peak(&self) -> Option<u64> {
+        self.process.memory_bytes_peak()
+    }
+
     /// Whether it ended before it took the last event: another process can take it.
     pub(crate) fn left_it_unread(&self) -> bool {
         !self.is_running() && self.api.is_unread()

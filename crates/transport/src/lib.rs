@@ -11,6 +11,7 @@
 //! - [`ahead`](Ahead): a Function that works while its caller is busy
 //! - [`http_server`](HttpServer): any Function as an HTTP endpoint
 //! - [`lambda_runtime`](LambdaRuntime): any Function as a Lambda
+//! - [`upstream`](UpstreamProxy): a proxy between a function and the API behind it
 
 // The functions.
 mod client;
@@ -45,6 +46,9 @@ mod process;
 mod redaction;
 mod route;
 
+// What is behind a function.
+mod upstream;
+
 pub use ahead::Ahead;
 pub use cancel::Cancellable;
 pub use client::{HttpFunction, HttpOptions, SETUP_TEST_TIMEOUT};
@@ -55,3 +59,4 @@ pub use lambda_runtime::LambdaRuntime;
 pub use log::{Log, LogLine, LogSource, no_log};
 pub use retry::{Chance, Retrying, Sleep};
 pub use route::Proxies;
+pub use upstream::{Exchange, Fault, Upstream, UpstreamProxy};

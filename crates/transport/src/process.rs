@@ -16,6 +16,7 @@ use tokio::sync::watch;
 pub(crate) struct Process {
     ended: watch::Receiver<Option<ExitStatus>>,
     group: Group,
+    id: Option<u32>,
 }
 
 /// The ends of the program's standard streams.
@@ -55,9 +56,10 @@ impl Process {
             stdout: program.stdout.take().expect("standard output is a pipe"),
             stderr: program.stderr.take().expect("standard error is a pipe"),
         };
+        let id = program.id();
         let (end, ended) = watch::channel(None);
         tokio::spawn(wait(program, guard, group.clone(), end));
-        Ok((Process { ended, group }, pipes))
+        Ok((Process { ended, group, id }, pipes))
     }
 
     /// How the program ended, as soon as it has.
@@ -78,6 +80,13 @@ impl Process {
     /// Ends the program and everything it started.
     pub(crate) fn kill(&self) {
         self.group.kill();
+    }
+
+    /// The most memory that the program itself has held so far, where the system tells (Linux).
+    pub(crate) fn memory_bytes_peak(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id?)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
     }
 }
 

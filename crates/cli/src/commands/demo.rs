@@ -154,7 +154,7 @@ impl<F: Function + Sync> Function for Told<F> {
 }
 
 /// The function of the story. It keeps nothing: all it knows is in the state that it is sent.
-struct DemoFunction;
+pub(crate) struct DemoFunction;
 
 impl Function for DemoFunction {
     async fn call(&self, request: &Request) -> Result<Response, FunctionError> {

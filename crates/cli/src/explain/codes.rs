@@ -196,7 +196,7 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     config(
         "no_port",
-        "This machine gives no port on loopback to the demo.",
+        "This machine gives no port on loopback to the demo, or to the proxy of a check.",
         "Look for a firewall or a limit of the system.",
     ),
     config(

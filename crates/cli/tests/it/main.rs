@@ -7,6 +7,7 @@ mod support;
 
 mod arrows;
 mod bad_input;
+mod check;
 mod config;
 mod demo;
 mod function_kinds;

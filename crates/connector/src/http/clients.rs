@@ -15,6 +15,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 #[derive(Default)]
 pub(super) struct Clients {
     identity: Identity,
+    via: Option<Via>,
     made: HashMap<ClientKind, Client>,
 }
 
@@ -38,6 +39,13 @@ pub(crate) struct Identity {
     pub(crate) authority: Option<String>,
 }
 
+/// A proxy between a connector and its API, and the authority (DER) that signs for it.
+#[derive(Clone)]
+pub(crate) struct Via {
+    pub(crate) proxy: String,
+    pub(crate) authority: Vec<u8>,
+}
+
 /// What of an identity cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` of `tls` is not what it is named, in PEM")]
@@ -58,24 +66,34 @@ impl Clients {
         if identity == self.identity {
             return Ok(());
         }
-        configured(true, &identity)?;
+        configured(true, &identity, None)?;
         (self.identity, self.made) = (identity, HashMap::new());
         Ok(())
     }
 
+    pub(super) fn by_way_of(&mut self, via: Via) {
+        (self.via, self.made) = (Some(via), HashMap::new());
+    }
+
     pub(super) fn get(&mut self, kind: ClientKind, user_agent: &str) -> Client {
-        let identity = &self.identity;
+        let (identity, via) = (&self.identity, self.via.as_ref());
         let make = || {
             let mut shown = identity.clone();
             if !kind.identified {
                 shown.own = None;
             }
-            let tls = configured(kind.secure, &shown).expect("the identity was tried");
+            let tls = configured(kind.secure, &shown, via).expect("the identity was tried");
             let client = Client::builder()
                 .use_preconfigured_tls(tls)
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(CONNECT_TIMEOUT)
                 .user_agent(user_agent);
+            let client = match via {
+                Some(via) => client.proxy(
+                    reqwest::Proxy::all(&via.proxy).expect("the address of a listener is one"),
+                ),
+                None => client,
+            };
             let client =
                 if kind.public_only { client.dns_resolver(Arc::new(PublicOnly)) } else { client };
             client.build().expect("a client with a TLS configuration of its own can be made")
@@ -84,7 +102,11 @@ impl Clients {
     }
 }
 
-fn configured(secure: bool, identity: &Identity) -> Result<ClientConfig, BadIdentity> {
+fn configured(
+    secure: bool,
+    identity: &Identity,
+    via: Option<&Via>,
+) -> Result<ClientConfig, BadIdentity> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     if secure {
@@ -93,6 +115,10 @@ fn configured(secure: bool, identity: &Identity) -> Result<ClientConfig, BadIden
     }
     for certificate in certificates(identity.authority.as_deref(), BadIdentity("authority"))? {
         roots.add(certificate).map_err(|_| BadIdentity("authority"))?;
+    }
+    if let Some(via) = via {
+        let authority = CertificateDer::from(via.authority.clone());
+        roots.add(authority).expect("an authority of our own making");
     }
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

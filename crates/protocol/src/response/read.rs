@@ -66,6 +66,7 @@ pub(super) fn read_object(value: &Bytes, request: &Request) -> Result<Response, 
             .unwrap_or(false),
         warnings,
         body_bytes: 0,
+        body: Bytes::new(),
         readings: members.readings,
         max_deletes: members.max_deletes,
     };

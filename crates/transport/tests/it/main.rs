@@ -11,6 +11,7 @@ mod node_handler;
 mod proxy;
 mod retry;
 mod tls;
+mod upstream;
 mod world;
 mod wrappers;
 

@@ -4,11 +4,13 @@ mod binary;
 mod database;
 mod fake_function;
 mod playground;
+mod shop;
 
 pub(crate) use binary::{Ended, Hasmore, write};
 pub(crate) use database::{query, table_names};
 pub(crate) use fake_function::{Answer, FakeFunction};
 pub(crate) use playground::{Playground, python};
+pub(crate) use shop::Shop;
 
 /// A page that inserts `rows` into table `t` with key `id`.
 pub(crate) fn page(rows: &str, state: &str, has_more: bool) -> Answer {
