@@ -70,6 +70,20 @@ impl Finding {
         Finding { path: Some(path.into()), ..self }
     }
 
+    /// The same without any secret, also where values are asked for (F-018).
+    pub(crate) fn redacted(self, redact: &impl Fn(&str) -> String) -> Finding {
+        let detail = |detail: Detail| Detail {
+            what: redact(&detail.what),
+            values: detail.values.iter().map(|value| redact(value)).collect(),
+        };
+        Finding {
+            message: redact(&self.message),
+            path: self.path.map(|path| redact(&path)),
+            details: self.details.into_iter().map(detail).collect(),
+            ..self
+        }
+    }
+
     pub(crate) fn with(mut self, details: impl IntoIterator<Item = Detail>) -> Finding {
         self.details.extend(details.into_iter().take(DETAILS_MAX));
         self

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::arguments::{CheckArguments, GlobalArguments};
+use crate::check::Finding;
 use crate::check::judge::judge;
 use crate::check::observation::{Survey, Target};
 use crate::check::report::{Verdict, html, json, junit, text};
@@ -17,6 +18,7 @@ use crate::output::outln;
 struct Checked {
     name: String,
     survey: Survey,
+    findings: Vec<Finding>,
     sees_upstream: bool,
 }
 
@@ -79,14 +81,17 @@ async fn survey(
     let surveyor = Surveyor::new(connection, &run, proxy, stop.receiver())?;
     let survey = surveyor.survey(&plan).await;
     surveyor.close().await;
-    Ok(Checked { name: connection.name.clone(), survey: survey?, sees_upstream: is_here })
+    let survey = survey?;
+    let findings = judge(&survey).into_iter();
+    let findings = findings.map(|it| it.redacted(&|text| connection.redact(text))).collect();
+    Ok(Checked { name: connection.name.clone(), survey, findings, sees_upstream: is_here })
 }
 
 fn verdict<'check>(seen: &'check Checked, arguments: &CheckArguments) -> Verdict<'check> {
     Verdict {
         connection: &seen.name,
         survey: &seen.survey,
-        findings: judge(&seen.survey),
+        findings: seen.findings.clone(),
         show_values: arguments.show_values,
         sees_upstream: seen.sees_upstream,
     }

@@ -107,6 +107,21 @@ fn l_03_a_fault_of_the_api_names_the_rows_that_are_lost() {
     }
 }
 
+#[test]
+fn f_018_no_secret_is_shown_with_the_values_either() {
+    let shop = Shop::open();
+    let folder = tempfile::tempdir().expect("a folder");
+    let html = folder.path().join("report.html").display().to_string();
+    let line = [CALM, "--show-values", "--html", &html];
+    let ended = check(&shop, "f018_wrong", &line).expect_code(3);
+    let page = std::fs::read_to_string(html).expect("a report");
+    for text in [&ended.stdout, &ended.stderr, &page] {
+        assert!(!text.contains("key-of-the-shop-0815"), "{text}");
+    }
+    assert!(ended.stdout.contains("<secret api_key>"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("wrong F-090"), "{}", ended.stdout);
+}
+
 /// What is found in a function at a URL that gives this answer to every call.
 fn of_answer(body: &str) -> Vec<String> {
     let answers = (0..200).map(|_| Answer::json(body));
