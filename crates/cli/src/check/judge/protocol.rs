@@ -90,10 +90,11 @@ fn of_answer(call: &Call) -> Option<Finding> {
         PlanError::NonFiniteNumber { table, row, column } => {
             ("Q-13", Some(format!("insert.{table}[{}].{column}", row.saturating_sub(1))))
         }
-        PlanError::NamingChanged { .. } => return None,
         PlanError::AmbiguousPrimaryKey { table, .. } | PlanError::TooManyColumns { table, .. } => {
             ("F-038", Some(format!("insert.{table}")))
         }
+        // What is left is between the user's own policy and what has landed.
+        _ => return None,
     };
     Some(path.into_iter().fold(Finding::wrong(id, error.to_string()), Finding::at))
 }
