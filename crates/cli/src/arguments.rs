@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Preview(PreviewArguments),
     /// Ask a function whether it is well (its setup test); nothing is written
     Test(TestArguments),
+    /// Tell whether a function is right: protocol, repeated calls, lost rows, limits; nothing is stored
+    Check(CheckArguments),
     /// Show what has been decided about tables and columns, and let in what was held back
     #[command(subcommand)]
     Schema(SchemaCommand),
