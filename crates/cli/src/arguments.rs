@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Test(TestArguments),
     /// Tell whether a function is right: protocol, repeated calls, lost rows, limits; nothing is stored
     Check(CheckArguments),
+    /// Begin again: read everything, or one table, once more; rows stay until the new ones are in
+    Resync(ResyncArguments),
     /// Show what has been decided about tables and columns, and let in what was held back
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -355,6 +357,22 @@ pub(crate) struct StateResetArguments {
     /// Do not mark the rows that the next complete sync does not see
     #[arg(long)]
     pub(crate) keep_missing: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResyncArguments {
+    #[command(flatten)]
+    pub(crate) stored: StoredConnection,
+    /// Only this table, by its name in the destination; the others go on from where they are
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Option<String>,
+    /// Do not mark the rows that the next complete sync does not see
+    #[arg(long, conflicts_with = "rebuild")]
+    pub(crate) keep_missing: bool,
+    /// Make tables anew beside the old ones and replace those at the end: keys may be others then, and
+    /// columns narrower
+    #[arg(long, visible_alias = "allow-key-change")]
+    pub(crate) rebuild: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@ mod manifest;
 mod package;
 mod preview;
 mod read;
+mod resync;
 mod schema;
 mod serve;
 mod state;
@@ -41,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments, log: &Arc<Log>) -> Result<Exit, Failure
         Command::Sync(arguments) => sync::run(global, arguments, log),
         Command::Preview(arguments) => preview::run(global, arguments, log),
         Command::Test(arguments) => test::run(global, arguments, log),
-        Command::Check(arguments) => check::run(global, arguments, log),
+        Command::Resync(arguments) => resync::run(global, arguments),
         Command::Schema(command) => schema::run(global, command),
         Command::Check(arguments) => check::run(global, arguments, log),
         Command::State(command) => state::run(global, command, log),

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine::{
-    Batch, ColumnType, Counts, DestinationError, Landed, Schema, SchemaChange, Sweep, Table,
-    TableBatch, TableMode, Timestamp, system_columns,
+    Batch, ColumnType, Counts, DestinationError, Landed, Replacement, Schema, SchemaChange, Sweep,
+    Table, TableBatch, TableMode, Timestamp, system_columns,
 };
 
 use crate::failure::{self, refused};
@@ -46,7 +46,21 @@ impl Landing<'_> {
             let swept = self.sweep(sweep, batch.synced_at())?;
             landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
         }
+        for replacement in batch.replacements() {
+            self.replace(replacement)?;
+        }
         Ok(landed)
+    }
+
+    /// The rows are copied: DuckDB cannot commit a table that was written to and renamed afterwards.
+    fn replace(&self, replacement: &Replacement) -> Result<(), DestinationError> {
+        let table = replacement.table.as_ref().map(|table| self.place(table));
+        let statements = statements::replace_table(self.place(&replacement.made), table);
+        let made = &replacement.made;
+        self.session
+            .connection
+            .execute_batch(&statements)
+            .map_err(|error| failure::of(&error, &format!("putting table {made} in its place")))
     }
 
     fn sweep(&self, sweep: &Sweep, at: Timestamp) -> Result<u64, DestinationError> {
@@ -156,7 +170,9 @@ impl Landing<'_> {
             let name = change.table();
             let place = self.place(name);
             let statement = match change {
-                SchemaChange::CreateTable { .. } => statements::create_table(place, &tables[name]),
+                SchemaChange::CreateTable { .. } => {
+                    statements::create_table(place, batch.table(name))
+                }
                 // The table was created with it.
                 _ if created.contains(name) => continue,
                 SchemaChange::AddColumn { column, column_type, .. } => {
@@ -171,7 +187,7 @@ impl Landing<'_> {
                     statements::start_history(place, had_deleted).join("; ")
                 }
                 SchemaChange::EndHistory { kept_as, .. } => {
-                    let keys = system_columns::key_columns(&tables[name].primary_key);
+                    let keys = system_columns::key_columns(&self.before.tables[name].primary_key);
                     statements::end_history(place, self.place(kept_as), &keys).join("; ")
                 }
                 SchemaChange::RemoveDeleted { .. } => statements::remove_deleted(place),

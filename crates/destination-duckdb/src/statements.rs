@@ -106,6 +106,17 @@ pub(crate) fn widen_column(
     )
 }
 
+/// A table that was made anew takes the place of another, or goes.
+pub(crate) fn replace_table(made: Place<'_>, table: Option<Place<'_>>) -> String {
+    let made = made.quoted();
+    match table.map(Place::quoted) {
+        Some(table) => {
+            format!("DROP TABLE {table}; CREATE TABLE {table} AS FROM {made}; DROP TABLE {made}")
+        }
+        None => format!("DROP TABLE {made}"),
+    }
+}
+
 /// Name and type of each column, in order; fails when there is no such table.
 pub(crate) fn describe(place: Place<'_>) -> String {
     format!("SELECT column_name, column_type FROM (DESCRIBE {})", place.quoted())

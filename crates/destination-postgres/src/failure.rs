@@ -119,6 +119,18 @@ pub(crate) fn to_begin(error: &Error) -> DestinationError {
     }
 }
 
+/// A failure to put a table in the place of another.
+pub(crate) fn to_replace(error: &Error, doing: &str) -> DestinationError {
+    match error.as_db_error().filter(|told| told.code().code() == "2BP01") {
+        Some(told) => refused(
+            "column_in_use",
+            format!("{doing}: {}", told.detail().unwrap_or_else(|| told.message())),
+            "drop the view or rule, sync, and create it again: the table is replaced by one that was made anew",
+        ),
+        None => of(error, doing),
+    }
+}
+
 /// A failure to connect to a server.
 pub(crate) fn to_connect(error: &Error, server: &str) -> DestinationError {
     let doing = format!("connecting to {server}");

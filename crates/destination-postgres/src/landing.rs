@@ -52,6 +52,14 @@ impl Landing<'_> {
             let swept = self.sweep(sweep, batch.synced_at()).await?;
             landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
         }
+        for replacement in batch.replacements() {
+            let (made, table) = (&replacement.made, replacement.table.as_deref());
+            let statements =
+                statements::replace_table(self.place(made), table.map(|table| self.place(table)));
+            let doing = format!("putting table {made} in its place");
+            let replaced = self.client.batch_execute(&statements).await;
+            replaced.map_err(|error| failure::to_replace(&error, &doing))?;
+        }
         Ok(landed)
     }
 
@@ -140,7 +148,6 @@ impl Landing<'_> {
         changes: &[SchemaChange],
         created: &BTreeSet<&str>,
     ) -> Result<(), DestinationError> {
-        let tables = &batch.leaves().schema().tables;
         let failed = |name: &str| {
             let doing = format!("changing table {name}");
             move |error: Error| failure::of(&error, &doing)
@@ -150,10 +157,10 @@ impl Landing<'_> {
         }
         let has_rows: BTreeSet<&str> = batch.tables().map(TableBatch::table).collect();
         for &name in created {
-            let create = statements::create_table(self.place(name), &tables[name]);
+            let create = statements::create_table(self.place(name), batch.table(name));
             self.client.batch_execute(&create).await.map_err(failed(name))?;
             if !has_rows.contains(name) {
-                self.add_key(name, &tables[name]).await.map_err(failed(name))?;
+                self.add_key(name, batch.table(name)).await.map_err(failed(name))?;
             }
         }
         let mut by_table: BTreeMap<&str, Vec<&SchemaChange>> = BTreeMap::new();
@@ -169,7 +176,7 @@ impl Landing<'_> {
             if changes.is_empty() {
                 continue;
             }
-            self.alter(name, &tables[name], &changes).await.map_err(failed(name))?;
+            self.alter(name, batch.table(name), &changes).await.map_err(failed(name))?;
         }
         Ok(())
     }
@@ -277,7 +284,7 @@ impl Landing<'_> {
             upserts::write(client, place, table, incoming, at, &mut counts).await?;
         }
         if is_created {
-            self.add_key(table.table(), &batch.leaves().schema().tables[table.table()]).await?;
+            self.add_key(table.table(), batch.table(table.table())).await?;
         }
         if *table.primary_key() == PrimaryKey::BatchIndex {
             return Ok(counts);

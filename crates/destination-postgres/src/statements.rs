@@ -197,6 +197,20 @@ fn alter_step(step: &SchemaChange) -> String {
     }
 }
 
+/// A table that was made anew takes the place of another, or goes.
+pub(crate) fn replace_table(made: Place<'_>, table: Option<Place<'_>>) -> String {
+    let drop = |place: Place<'_>| format!("DROP TABLE {}", place.quoted());
+    match table {
+        Some(place) => format!(
+            "{}; ALTER TABLE {} RENAME TO {}",
+            drop(place),
+            made.quoted(),
+            identifier(place.table)
+        ),
+        None => drop(made),
+    }
+}
+
 /// Kind, columns and types of what has one of some names; without columns, their name is NULL.
 pub(crate) const DESCRIBE: &str = "SELECT c.relname::text, a.attname::text, \
      format_type(a.atttypid, a.atttypmod), c.relkind IN ('r', 'p') \

@@ -5,7 +5,7 @@ use protocol::Warning;
 use crate::Position;
 use crate::destination::DestinationError;
 use crate::policy::{HeldCounts, Share};
-use crate::schema::SchemaChange;
+use crate::schema::{SchemaChange, Table};
 use crate::table_batch::TableBatch;
 use crate::time::Timestamp;
 
@@ -23,6 +23,8 @@ pub struct Batch {
     pub(crate) leaves: Position,
     pub(crate) tables: BTreeMap<String, TableBatch>,
     pub(crate) sweeps: BTreeMap<String, Sweep>,
+    /// In the order of pages; the last steps of the batch.
+    pub(crate) replacements: Vec<Replacement>,
     pub(crate) synced_at: Timestamp,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) pages: u64,
@@ -66,6 +68,15 @@ impl Sweep {
     }
 }
 
+/// The end of a resync that makes a table anew beside the old one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// The table that was made anew; it is gone afterwards.
+    pub made: String,
+    /// The table whose name and place it takes; none where the resync was given up.
+    pub table: Option<String>,
+}
+
 /// How a sweep deletes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SweepVerb {
@@ -95,6 +106,14 @@ impl Batch {
         self.changes.clone()
     }
 
+    /// A table that the batch creates or writes to, as it will be. One that is made anew has another name
+    /// in what the batch leaves.
+    pub fn table(&self, name: &str) -> &Table {
+        let by_now = self.replacements.iter().find(|replacement| replacement.made == name);
+        let by_now = by_now.and_then(|replacement| replacement.table.as_deref()).unwrap_or(name);
+        &self.leaves.schema.tables[by_now]
+    }
+
     /// The tables that have rows to write.
     pub fn tables(&self) -> impl Iterator<Item = &TableBatch> {
         self.tables.values()
@@ -102,6 +121,11 @@ impl Batch {
 
     pub fn sweeps(&self) -> impl Iterator<Item = &Sweep> {
         self.sweeps.values()
+    }
+
+    /// The tables to replace by others, or to drop, when the rows are written and the sweeps are done.
+    pub fn replacements(&self) -> &[Replacement] {
+        &self.replacements
     }
 
     /// The value of `_fivetran_synced` for every row written or marked by this batch.

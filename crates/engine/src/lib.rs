@@ -33,16 +33,16 @@ mod time;
 mod value;
 mod widen;
 
-pub use batch::{Batch, Sweep, SweepVerb};
+pub use batch::{Batch, Replacement, Sweep, SweepVerb};
 pub use destination::{Counts, Destination, DestinationError, Landed};
 pub use event::{Outcome, Readings, Summary, SyncEvent};
 pub use held_back::{Approved, HeldBack, HeldColumn, HeldTable};
 pub use history::{HISTORY_COMMITS_MAX, HistoryEntry, StoredConnection};
-pub use plan::{Approval, PlanError};
+pub use plan::{Approval, PlanError, Resync};
 pub use policy::{
     ColumnPolicy, HeldCounts, Policy, Salt, SchemaChanges, Share, TableMode, TablePolicy,
 };
-pub use position::{Chain, Position, StoredPositionError};
+pub use position::{Chain, Only, Position, StoredPositionError};
 pub use run::{
     DeleteMode, Keyless, Limits, Naming, NulCharacters, Options, Run, SoftDeleteTiming,
     StringInference,

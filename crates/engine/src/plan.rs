@@ -3,6 +3,7 @@
 mod error;
 mod hold_back;
 mod modes;
+mod resync;
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -12,6 +13,7 @@ use arrow_array::{ArrayRef, Int64Array, TimestampMicrosecondArray, new_null_arra
 pub use error::PlanError;
 pub use hold_back::Approval;
 use protocol::{Records, Response, State, TableName, Warning};
+pub use resync::Resync;
 
 use crate::arrays;
 use crate::columns::{self, CellValue, PageColumns, Reading};
@@ -25,7 +27,7 @@ use crate::schema::{Column, PrimaryKey, Schema, Table};
 use crate::table_batch::TableBatch;
 use crate::time::Timestamp;
 use crate::value::ColumnType;
-use crate::{Batch, Position, Sweep};
+use crate::{Batch, Position, Replacement, Sweep};
 
 /// Columns of a table. Data used as names (an id as a key of each row) would otherwise fill memory.
 const COLUMNS_MAX: usize = 5000;
@@ -47,14 +49,25 @@ impl Batch {
             planner.wire_bytes += records.as_json().len() as u64;
             planner.insert(source, records)?;
         }
-        let named = response.soft_delete.iter().filter(|source| !planner.is_held_back(&source.0));
+        let named = response
+            .soft_delete
+            .iter()
+            .filter(|source| !planner.is_held_back(&source.0) && !planner.is_passed_over(source));
         let named = named.map(|source| planner.table_name(source)).collect();
         for (source, records) in &response.delete {
             planner.wire_bytes += records.as_json().len() as u64;
             planner.delete(source, records, &named)?;
         }
-        planner.name_soft_deletes(named, response.has_more);
-        Ok(planner.finish(response.state))
+        let chain = planner.name_soft_deletes(named, response.has_more);
+        let state = match chain.only {
+            Some(only) if !response.has_more => {
+                planner.leaves.chain = only.chain.map(|chain| *chain);
+                only.state
+            }
+            _ => response.state,
+        };
+        let replaced = if response.has_more { BTreeSet::new() } else { chain.rebuilding };
+        Ok(planner.finish_replacing(state, replaced))
     }
 
     /// An operator's edit of the state: a batch with no rows, through the same door as any other, so
@@ -62,17 +75,8 @@ impl Batch {
     /// rows that they saw say nothing about those that follow the new state.
     pub fn set_state(position: &Position, state: State, run: &Run) -> Batch {
         let mut planner = Planner::new(position, run);
-        planner.leaves.chain = None;
+        planner.give_up_resync();
         planner.finish(state)
-    }
-
-    /// Starting over (F-087): the state is `{}` again, tables and rows stay. With `mark_missing`, the
-    /// next sync that runs to its end marks the rows of keyed tables that it did not see (Dec-40).
-    pub fn resync(position: &Position, mark_missing: bool, run: &Run) -> Batch {
-        let mut planner = Planner::new(position, run);
-        planner.leaves.chain =
-            Some(Chain { started_at: None, soft_delete: BTreeSet::new(), mark_missing });
-        planner.finish(State::default())
     }
 
     /// Adds the page after this one: one commit for both, the later word on a key and the later state.
@@ -97,10 +101,14 @@ impl Batch {
         self.leaves = next.leaves;
         self.leaves.ordinal = self.after + 1;
         for (name, table) in &mut self.tables {
-            if self.leaves.schema.tables[name].soft_deletes {
+            // One that was made anew has the name of the old one by now.
+            let by_now = next.replacements.iter().find(|replacement| replacement.made == *name);
+            let by_now = by_now.and_then(|replacement| replacement.table.as_ref()).unwrap_or(name);
+            if self.leaves.schema.tables.get(by_now).is_some_and(|table| table.soft_deletes) {
                 table.set_soft_deletes();
             }
         }
+        self.replacements.extend(next.replacements);
         self.sweeps.extend(next.sweeps);
         self.warnings.extend(next.warnings);
         for (table, counts) in next.held_back {
@@ -119,6 +127,7 @@ struct Planner<'a> {
     leaves: Position,
     tables: BTreeMap<String, TableBatch>,
     sweeps: BTreeMap<String, Sweep>,
+    replacements: Vec<Replacement>,
     warnings: Vec<Warning>,
     held_back: BTreeMap<String, HeldCounts>,
     /// Whether the policy has a say: most connections have none.
@@ -158,16 +167,22 @@ impl<'a> Planner<'a> {
             leaves,
             tables: BTreeMap::new(),
             sweeps: BTreeMap::new(),
+            replacements: Vec::new(),
             warnings: Vec::new(),
             wire_bytes: 0,
         }
     }
 
     fn finish(self, state: State) -> Batch {
-        let Planner { mut leaves, tables, sweeps, warnings, held_back, wire_bytes, before, .. } =
-            self;
-        let after = leaves.ordinal - 1;
-        let changes = leaves.schema.changes_since(&before, leaves.ordinal);
+        self.finish_replacing(state, BTreeSet::new())
+    }
+
+    fn finish_replacing(mut self, state: State, rebuilt: BTreeSet<String>) -> Batch {
+        let after = self.leaves.ordinal - 1;
+        let changes = self.leaves.schema.changes_since(&self.before, self.leaves.ordinal);
+        self.replace(rebuilt);
+        let Planner { mut leaves, tables, sweeps, replacements, .. } = self;
+        let Planner { warnings, held_back, wire_bytes, .. } = self;
         let synced_at = leaves.synced_at;
         leaves.state = state;
         Batch {
@@ -176,6 +191,7 @@ impl<'a> Planner<'a> {
             leaves,
             tables,
             sweeps,
+            replacements,
             synced_at,
             warnings,
             held_back,
@@ -199,6 +215,15 @@ impl<'a> Planner<'a> {
     }
 
     fn table_name(&self, source: &TableName) -> String {
+        let name = self.old_table_name(source);
+        match &self.leaves.chain {
+            Some(chain) if chain.rebuilding.contains(&name) => resync::made_anew(&name),
+            _ => name,
+        }
+    }
+
+    /// The name, whether or not the table is being made anew.
+    fn old_table_name(&self, source: &TableName) -> String {
         let policy = self.run.options.policy.table(&source.0);
         match policy.and_then(|policy| policy.name.as_ref()) {
             Some(name) => naming::table_name(name, Naming::Source),
@@ -248,6 +273,9 @@ impl<'a> Planner<'a> {
 
     fn insert(&mut self, source: &TableName, records: &Records) -> Result<(), PlanError> {
         if records.is_empty() {
+            return Ok(());
+        }
+        if self.is_passed_over(source) {
             return Ok(());
         }
         if self.is_held_back(&source.0) {
@@ -347,8 +375,13 @@ impl<'a> Planner<'a> {
             }
             return Ok(());
         }
+        let old_name = self.old_table_name(source);
+        let old = self.leaves.schema.tables.get(&old_name).filter(|_| old_name != name);
+        let old_key = old.map(|old| old.primary_key.clone());
         let mut tables = self.leaves.schema.tables.iter();
-        if let Some((known, _)) = tables.find(|(_, table)| table.sources.contains(&source.0)) {
+        if old_key.is_none()
+            && let Some((known, _)) = tables.find(|(_, table)| table.sources.contains(&source.0))
+        {
             return Err(PlanError::TableNameChanged {
                 table: shorten(&source.0),
                 known: known.clone(),
@@ -361,7 +394,8 @@ impl<'a> Planner<'a> {
             Keyless::BatchIndex => PrimaryKey::BatchIndex,
             Keyless::RowHash => PrimaryKey::RowHash,
         };
-        let declared = self.leaves.declared_keys.remove(name);
+        // A table that is made anew has the key of the old one, unless another is declared.
+        let declared = self.leaves.declared_keys.remove(name).or(old_key);
         let primary_key = declared.filter(|_| mode != TableMode::Append).unwrap_or(keyless);
         modes::check_key(name, mode, &primary_key)?;
         let table = Table {
@@ -496,6 +530,9 @@ impl<'a> Planner<'a> {
             self.hold_rows_back(&source.0, records.rows());
             return Ok(());
         }
+        if self.is_passed_over(source) {
+            return Ok(());
+        }
         if self.mode_of(&source.0) == TableMode::Append {
             self.leave_deletes_out(&source.0, records.rows());
             return Ok(());
@@ -503,7 +540,9 @@ impl<'a> Planner<'a> {
         let name = self.table_name(source);
         let known = self.leaves.schema.tables.get(&name).cloned();
         let declared = self.leaves.declared_keys.get(&name);
-        let key = known.as_ref().map(|table| &table.primary_key).or(declared);
+        let old = self.leaves.schema.tables.get(&self.old_table_name(source));
+        let old = old.map(|table| &table.primary_key);
+        let key = known.as_ref().map(|table| &table.primary_key).or(declared).or(old);
         let Some(PrimaryKey::Columns(keys)) = key else {
             return Err(PlanError::DeleteWithoutPrimaryKey { table: name });
         };
@@ -564,7 +603,7 @@ impl<'a> Planner<'a> {
 
     /// Gathers the tables to sweep, and sweeps them when the sync ends or the user wants it at once
     /// (Dec-22, Dec-23, Dec-40, Dec-43).
-    fn name_soft_deletes(&mut self, named: BTreeSet<String>, has_more: bool) {
+    fn name_soft_deletes(&mut self, named: BTreeSet<String>, has_more: bool) -> Chain {
         let synced_at = self.leaves.synced_at;
         let mut chain = self.leaves.chain.take().unwrap_or_default();
         let started_at = *chain.started_at.get_or_insert(synced_at);
@@ -579,7 +618,13 @@ impl<'a> Planner<'a> {
                 let keyed =
                     |table: &Arc<Table>| matches!(table.primary_key, PrimaryKey::Columns(_));
                 let tables = self.leaves.schema.tables.iter();
-                let missing = tables.filter(|(_, table)| keyed(table) && !self.is_left_out(table));
+                let missing = tables.filter(|(name, table)| {
+                    // Those that are replaced need no marks.
+                    let is_read =
+                        chain.only.as_ref().is_none_or(|only| only.tables.contains(*name));
+                    let is_old = chain.rebuilding.contains(*name);
+                    keyed(table) && is_read && !is_old && !self.is_left_out(table)
+                });
                 swept.extend(missing.map(|(name, _)| name.clone()));
             }
         }
@@ -597,6 +642,7 @@ impl<'a> Planner<'a> {
                 self.sweeps.extend(sweep.map(|sweep| (name.clone(), sweep)));
             }
         }
+        chain
     }
 }
 

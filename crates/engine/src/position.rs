@@ -47,6 +47,20 @@ pub struct Chain {
     pub soft_delete: BTreeSet<String>,
     /// Whether this is a resync, which marks what it does not see again (Dec-40).
     pub mark_missing: bool,
+    /// Tables that are made anew beside the old ones, which they replace at the end.
+    pub rebuilding: BTreeSet<String>,
+    /// A resync of these tables alone, and what goes on when it has ended.
+    pub only: Option<Only>,
+}
+
+/// A resync of some tables: the others are passed over until it has ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Only {
+    pub tables: BTreeSet<String>,
+    /// The state from before: the tables that are passed over go on from there.
+    pub state: State,
+    /// What had been gathered before.
+    pub chain: Option<Box<Chain>>,
 }
 
 impl Position {

@@ -114,6 +114,7 @@ impl Database {
         next.change_schema(batch)?;
         let mut landed = next.write_rows(batch)?;
         next.sweep(batch, &mut landed)?;
+        next.replace(batch);
         next.write_position(batch, &batch.leaves().stored());
         *self = next;
         Ok(landed)
@@ -128,7 +129,7 @@ impl Database {
         for change in batch.changes() {
             self.change(&change)?;
             if let SchemaChange::CreateTable { table, .. } = &change
-                && batch.leaves().schema().tables[table].mode == TableMode::History
+                && batch.table(table).mode == TableMode::History
             {
                 self.table_of(table)?.start_history()?;
             }
@@ -213,6 +214,16 @@ impl Database {
             landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
         }
         Ok(())
+    }
+
+    /// Tables that were made anew take the place of others, or go.
+    fn replace(&mut self, batch: &Batch) {
+        for replacement in batch.replacements() {
+            let made = self.tables.remove(&replacement.made);
+            if let (Some(made), Some(table)) = (made, &replacement.table) {
+                self.tables.insert(table.clone(), made);
+            }
+        }
     }
 
     /// `stored` is the written form of what the batch leaves; mutants write it otherwise.

@@ -72,6 +72,9 @@ struct Fold {
     named: BTreeSet<String>,
 }
 
+/// Values by column.
+type Values = BTreeMap<String, Value>;
+
 struct FoldTable {
     key: Option<BTreeSet<String>>,
     soft_deletes: bool,
@@ -80,7 +83,7 @@ struct FoldTable {
     rows: Vec<FoldRow>,
     is_versioned: bool,
     /// By key: what was said, and on which page.
-    said: Vec<(BTreeMap<String, Value>, Vec<(usize, Option<BTreeMap<String, Value>>)>)>,
+    said: Vec<(Values, Vec<(usize, Option<Values>)>)>,
 }
 
 struct FoldRow {
@@ -191,7 +194,7 @@ impl FoldTable {
         self.rows.iter_mut().find(|old| key.iter().all(|column| old.values[column] == row[column]))
     }
 
-    fn say(&mut self, row: &Value, page: usize, values: Option<BTreeMap<String, Value>>) {
+    fn say(&mut self, row: &Value, page: usize, values: Option<Values>) {
         let Some(key) = self.key.as_ref().filter(|_| self.is_versioned) else { return };
         let key: BTreeMap<String, Value> =
             key.iter().map(|column| (column.clone(), row[column].clone())).collect();

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use engine::{Approval, Batch, ColumnPolicy, Destination, Evidence, HeldBack, Policy, Position};
+use engine::{
+    Approval, Batch, ColumnPolicy, Destination, Evidence, HeldBack, Policy, Position, Resync,
+};
 use serde_json::{Value, json};
 
 use crate::arguments::{
@@ -207,7 +209,8 @@ async fn approve(
         outln!("{}: {} is let in from the next sync on", stored.connection, told(approval));
     }
     if arguments.resync {
-        super::state::land_change(&stored, |position, run| Batch::resync(position, true, run))
+        let resync = Resync { mark_missing: true, ..Resync::default() };
+        super::state::land_change(&stored, |position, run| Batch::resync(position, &resync, run))
             .await?;
         outln!("the next sync begins again with {{}}, and fetches what went by");
     } else {

@@ -1,7 +1,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use engine::{Batch, Destination, Position, Run};
+use engine::{Batch, Destination, Position, Resync, Run};
 use protocol::{CustomPayload, Secrets, State};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -96,7 +96,8 @@ async fn rollback(
 
 async fn reset(global: &GlobalArguments, arguments: &StateResetArguments) -> Result<(), Failure> {
     let mark_missing = !arguments.keep_missing;
-    let plan = |position: &Position, run: &Run| Batch::resync(position, mark_missing, run);
+    let resync = Resync { mark_missing, ..Resync::default() };
+    let plan = |position: &Position, run: &Run| Batch::resync(position, &resync, run);
     change(global, &arguments.stored, plan).await?;
     outln!(
         "the next sync begins again with {{}}; tables and rows stay{}",

@@ -328,7 +328,7 @@ pub(super) const ALL: &[Explanation] = &[
     function(
         "primary_key_changed",
         "The function declares another key than the table has (Dec-47).",
-        "Let it declare the key as before; for another key use another table or namespace.",
+        "Let it declare the key as before, or make the table anew with the new one: `hasmore resync CONNECTION --allow-key-change`.",
     ),
     function(
         "request_too_large",

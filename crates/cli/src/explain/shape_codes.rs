@@ -22,7 +22,7 @@ pub(super) const ALL: &[Explanation] = &[
     config(
         "key_hash_changed",
         "A key column whose rows have landed is to be hashed, or no longer: the rows would not meet again.",
-        "Set `hash` back, or sync into another schema with another connection name.",
+        "Set `hash` back, or make the table anew: `hasmore resync CONNECTION --rebuild`.",
     ),
     config(
         "not_held_back",
@@ -30,9 +30,14 @@ pub(super) const ALL: &[Explanation] = &[
         "`hasmore schema diff` lists what is; names are those that the function gives.",
     ),
     config(
+        "resync_without_key",
+        "One table is to be read again alone, and has no key: rows that come in meanwhile would be there twice.",
+        "Resync the whole connection: `hasmore resync CONNECTION --rebuild`.",
+    ),
+    config(
         "table_mode_changed",
         "A table with a key is to append only, or a table that appends only is to have a key: its rows are kept otherwise.",
-        "Set its `mode` back, or sync into another schema with another connection name.",
+        "Set its `mode` back, or make it anew: `hasmore resync CONNECTION --rebuild`.",
     ),
     config(
         "table_name_changed",
@@ -42,7 +47,12 @@ pub(super) const ALL: &[Explanation] = &[
     config(
         "type_lock_conflict",
         "A column holds values that the type it is to be locked to cannot hold.",
-        "Lock it to a wider type (string and json hold everything), or take the lock away.",
+        "Lock it to a wider type (string and json hold everything), or make the table anew: `hasmore resync CONNECTION --rebuild`.",
+    ),
+    config(
+        "unknown_table",
+        "The connection has landed no table of that name.",
+        "`hasmore tables` lists those that are there, by their names in the destination.",
     ),
     destination(
         "too_many_deletes",
@@ -57,6 +67,6 @@ pub(super) const ALL: &[Explanation] = &[
     warning(
         "held_back_until_now",
         "A table or column that was held back is let in by the configuration.",
-        "Rows that landed before lack it. `hasmore state reset` begins again and fetches what went by.",
+        "Rows that landed before lack it. `hasmore resync` begins again and fetches what went by.",
     ),
 ];

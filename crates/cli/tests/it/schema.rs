@@ -161,3 +161,35 @@ fn f_214_modes_are_switched_and_too_many_deletes_are_stopped() {
     let told = check.expect_error(2, "config_invalid").stderr;
     assert!(told.contains("a share of 0 % to 100 %"), "{told}");
 }
+
+#[test]
+fn dec_47_a_rebuild_takes_another_key_and_serves_old_rows_meanwhile() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keyed = |rows: &str, key: &str, more: bool| {
+        Answer::json(format!(
+            r#"{{"state":{{"p":1}},"insert":{{"t":{rows}}},"schema":{{"t":{{"primary_key":{key}}}}},"hasMore":{more}}}"#
+        ))
+    };
+    let both = r#"["id","day"]"#;
+    let function = FakeFunction::start([
+        keyed(r#"[{"id":1,"v":"x"}]"#, r#"["id"]"#, false),
+        keyed(r#"[{"id":1,"day":1}]"#, both, false),
+        keyed(r#"[{"id":1,"day":1,"v":1}]"#, both, true),
+        Answer::json(r#"{"errorMessage":"closed"}"#.to_owned()),
+        keyed(r#"[{"id":1,"day":2,"v":2}]"#, both, false),
+    ]);
+    configure(folder.path(), &function.url(), "");
+    sync(folder.path());
+    let run = |line: &[&str]| Hasmore::new(folder.path()).args(line).run();
+    run(&["sync"]).expect_error(3, "primary_key_changed");
+    run(&["resync", "--table", "nope"]).expect_error(2, "unknown_table");
+    let told = run(&["resync", "orders", "--allow-key-change"]).expect_code(0).stdout;
+    assert!(told.contains("in their place at its end"), "{told}");
+    run(&["sync"]).expect_error(3, "function_error");
+    let database = folder.path().join("warehouse.duckdb");
+    assert_eq!(query(&database, "SELECT id, v FROM orders.t"), [["1", "x"]]);
+    sync(folder.path());
+    let rows = query(&database, "SELECT id, day, v FROM orders.t ORDER BY day");
+    assert_eq!(rows, [["1", "1", "1"], ["1", "2", "2"]]);
+    assert_eq!(crate::support::table_names(&database, "orders"), ["t"]);
+}

@@ -37,6 +37,7 @@ fn tables_and_columns() {
         primary_key: PrimaryKey::BatchIndex,
         columns: vec![column("select", Feature::Nested), column("d", Feature::Date)],
         soft_deletes: true,
+        mode: engine::TableMode::Upsert,
     };
     check(
         &create_table(PLACE, &table),
@@ -146,7 +147,16 @@ fn rows_are_marked_removed_and_swept() {
         ]],
     );
     check(
-        &sweep(PLACE, MOMENT),
+        &sweep(
+            PLACE,
+            &engine::Sweep {
+                table: "line items".to_owned(),
+                before: MOMENT,
+                verb: engine::SweepVerb::Mark,
+                max_share: None,
+            },
+            MOMENT,
+        ),
         expect![[
             r#"UPDATE "shop"."shop"."line items" SET "_fivetran_deleted" = TRUE WHERE "_fivetran_synced" < TIMESTAMPTZ '2023-11-14T22:13:20.123Z' AND "_fivetran_deleted" IS NOT TRUE"#
         ]],

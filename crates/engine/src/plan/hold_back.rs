@@ -126,12 +126,20 @@ impl Planner<'_> {
             Some(ColumnPolicy::Allow) => Treatment::Plain,
             None => {
                 let is_new = policy.schema_changes == SchemaChanges::BlockAll
-                    && !table.columns.iter().any(|known| known.source == column)
                     && !self.leaves.approved.has_column(source, column)
-                    && !self.is_made_by_this_sync(table);
+                    && !self
+                        .tables_of(source)
+                        .any(|table| table.columns.iter().any(|known| known.source == column))
+                    && !self.tables_of(source).all(|table| self.is_made_by_this_sync(table));
                 if is_new { Treatment::HoldBack } else { Treatment::Plain }
             }
         }
+    }
+
+    /// The table of that name, and the one that is made anew beside it.
+    fn tables_of(&self, source: &str) -> impl Iterator<Item = &Table> {
+        let tables = self.leaves.schema.tables.values();
+        tables.map(Arc::as_ref).filter(move |table| table.sources.contains(source))
     }
 
     /// A table that is let in comes with the columns that it has in its first sync.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use protocol::{State, SyncId};
 use serde::{Deserialize, Serialize};
 
-use super::{Chain, Position};
+use super::{Chain, Only, Position};
 use crate::held_back::{Approved, HeldBack};
 use crate::policy::{Salt, TableMode};
 use crate::run::Naming;
@@ -60,6 +60,19 @@ struct StoredChain {
     soft_delete: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     mark_missing: bool,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    rebuilding: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    only: Option<StoredOnly>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredOnly {
+    tables: BTreeSet<String>,
+    /// As text, byte for byte.
+    state: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chain: Option<Box<StoredChain>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,11 +115,7 @@ impl Position {
         let tables = self.schema.tables.iter();
         let stored = StoredPosition {
             version: VERSION,
-            chain: self.chain.as_ref().map(|chain| StoredChain {
-                started_at: chain.started_at,
-                soft_delete: chain.soft_delete.clone(),
-                mark_missing: chain.mark_missing,
-            }),
+            chain: self.chain.as_ref().map(StoredChain::of),
             next_index: self.next_index.clone(),
             synced_at: self.synced_at,
             pages: self.pages,
@@ -149,11 +158,8 @@ impl Position {
             Ok((name, Arc::new(table)))
         });
         let tables = tables.collect::<Result<_, _>>().map_err(StoredPositionError::Damaged)?;
-        let chain = stored.chain.map(|chain| Chain {
-            started_at: chain.started_at,
-            soft_delete: chain.soft_delete,
-            mark_missing: chain.mark_missing,
-        });
+        let chain = stored.chain.map(StoredChain::chain).transpose();
+        let chain = chain.map_err(StoredPositionError::Damaged)?;
         Ok(Position {
             state,
             schema: Schema { tables },
@@ -172,6 +178,40 @@ impl Position {
                 .into_iter()
                 .map(|(table, key)| (table, key.key()))
                 .collect(),
+        })
+    }
+}
+
+impl StoredChain {
+    fn of(chain: &Chain) -> StoredChain {
+        StoredChain {
+            started_at: chain.started_at,
+            soft_delete: chain.soft_delete.clone(),
+            mark_missing: chain.mark_missing,
+            rebuilding: chain.rebuilding.clone(),
+            only: chain.only.as_ref().map(|only| StoredOnly {
+                tables: only.tables.clone(),
+                state: only.state.as_json().to_owned(),
+                chain: only.chain.as_ref().map(|chain| Box::new(StoredChain::of(chain))),
+            }),
+        }
+    }
+
+    fn chain(self) -> Result<Chain, String> {
+        let only = self.only.map(|only| {
+            let state = State::from_json(&only.state);
+            Ok::<_, String>(Only {
+                tables: only.tables,
+                state: state.map_err(|_| "a state that was put aside is not JSON".to_owned())?,
+                chain: only.chain.map(|chain| chain.chain().map(Box::new)).transpose()?,
+            })
+        });
+        Ok(Chain {
+            started_at: self.started_at,
+            soft_delete: self.soft_delete,
+            mark_missing: self.mark_missing,
+            rebuilding: self.rebuilding,
+            only: only.transpose()?,
         })
     }
 }

@@ -197,7 +197,11 @@ pub fn dec_40_a_resync_marks_what_is_missing<S: Storage>(fresh: &dyn Fn() -> S) 
     ]);
     bench.begin_sync();
     let position = bench.position();
-    let resync = Batch::resync(&position, true, &bench.run());
+    let resync = Batch::resync(
+        &position,
+        &engine::Resync { mark_missing: true, ..engine::Resync::default() },
+        &bench.run(),
+    );
     bench.commit(&resync).expect("a resync lands");
     let landed = bench.sync(&[r#"[{"id":"b"}]"#, r#"[{"id":"c"}]"#]);
     assert_eq!(print_counts(&landed), "t: 1 inserted, 1 unchanged, 1 swept\n");

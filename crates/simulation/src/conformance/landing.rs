@@ -108,7 +108,7 @@ pub fn an_operator_edits_the_state_through_the_same_door<S: Storage>(fresh: &dyn
     let found = bench.position();
     assert_eq!((found.state(), found.ordinal()), (&state, 2));
     bench.begin_sync();
-    let resync = Batch::resync(&found, false, &bench.run());
+    let resync = Batch::resync(&found, &engine::Resync::default(), &bench.run());
     bench.commit(&resync).expect("a resync lands");
     assert_eq!((bench.position().state(), bench.position().ordinal()), (&State::default(), 3));
     bench.check(

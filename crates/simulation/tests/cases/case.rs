@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::{
-    Approval, DeleteMode, Keyless, Naming, Options, Policy, SoftDeleteTiming, StringInference,
+    Approval, DeleteMode, Keyless, Naming, Options, Policy, Resync, SoftDeleteTiming,
+    StringInference,
 };
 use serde_json::Value;
 
@@ -21,8 +22,8 @@ pub(crate) struct Case {
     pub(crate) expected: String,
     pub(crate) options: Options,
     pub(crate) joining: Joining,
-    /// Resyncs before a sync, by its number; `true` to mark what is missing.
-    pub(crate) resyncs: BTreeMap<u64, bool>,
+    /// Resyncs before a sync, by its number.
+    pub(crate) resyncs: BTreeMap<u64, Resync>,
     /// The commit that the destination refuses, from 1.
     pub(crate) refused_commit: Option<u64>,
     /// Hours that pass while a call is answered, by the number of its response.
@@ -96,7 +97,7 @@ impl Case {
                 }
             }
             "page_by_page" => self.joining = Joining::PageByPage,
-            "resync_before" => self.resyncs = by_number(value, &Value::as_bool),
+            "resync_before" => self.resyncs = by_number(value, &|value| Some(resync(value))),
             "refuse_commit" => self.refused_commit = value.as_u64(),
             "hours_pass" => self.hours = by_number(value, &Value::as_i64),
             "existing_tables" => {
@@ -144,6 +145,15 @@ fn by_number<T>(value: &Value, read: &dyn Fn(&Value) -> Option<T>) -> BTreeMap<u
             (number.parse().expect("a number"), read(value).expect("a value of its kind"))
         })
         .collect()
+}
+
+/// `true` to mark what is missing, or the members of a resync.
+fn resync(value: &Value) -> Resync {
+    Resync {
+        mark_missing: value.as_bool().unwrap_or(true),
+        rebuild: value["rebuild"].as_bool().unwrap_or_default(),
+        table: value["table"].as_str().map(str::to_owned),
+    }
 }
 
 fn approval(name: &str) -> Approval {

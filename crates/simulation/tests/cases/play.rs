@@ -77,9 +77,9 @@ fn play_sync<D: Destination + Send>(
         let approve = Batch::approve(&position, approvals, &asks("approve"));
         block_on(destination.inner.commit(&approve)).expect("an approval lands");
     }
-    if let Some(&mark_missing) = case.resyncs.get(&number) {
+    if let Some(resync) = case.resyncs.get(&number) {
         let position = block_on(destination.position()).expect("the position can be read");
-        let resync = Batch::resync(&position, mark_missing, &asks("resync"));
+        let resync = Batch::resync(&position, resync, &asks("resync"));
         block_on(destination.commit(&resync)).expect("a resync lands");
     }
     run.started_at = Timestamp(started_at);

@@ -2,6 +2,8 @@
 
 use super::*;
 
+const MARKING: Resync = Resync { mark_missing: true, rebuild: false, table: None };
+
 #[test]
 fn f_108_the_next_sync_is_later_even_when_the_clock_is_not() {
     let first = plan(&rows(r#"[{"a":1}]"#, ""), &Position::default(), &run()).expect("a batch");
@@ -61,10 +63,10 @@ fn set_state_and_resync_are_batches_without_rows() {
         &run_of("edit", 1),
     );
     assert_eq!((edit.after(), edit.leaves().state().as_json(), edit.rows()), (1, r#"{"x":1}"#, 0));
-    let taken_back = Batch::resync(edit.leaves(), true, &run_of("resync", 2));
+    let taken_back = Batch::resync(edit.leaves(), &MARKING, &run_of("resync", 2));
     let edited = Batch::set_state(taken_back.leaves(), State::default(), &run_of("edit", 3));
     assert_eq!(edited.leaves().chain(), None);
-    let resync = Batch::resync(edit.leaves(), true, &run_of("resync", 2));
+    let resync = Batch::resync(edit.leaves(), &MARKING, &run_of("resync", 2));
     let last = r#"{"state":{},"insert":{"t":[{"id":2}]},"hasMore":false}"#;
     let next = plan(last, resync.leaves(), &run_of("sync-2", 3)).expect("a batch");
     assert_eq!(resync.leaves().state(), &State::default());
