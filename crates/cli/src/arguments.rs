@@ -67,8 +67,6 @@ pub(crate) enum Command {
     Preview(PreviewArguments),
     /// Ask a function whether it is well (its setup test); nothing is written
     Test(TestArguments),
-    /// Tell whether a function is right: protocol, repeated calls, lost rows, limits; nothing is stored
-    Check(CheckArguments),
     /// Begin again: read everything, or one table, once more; rows stay until the new ones are in
     Resync(ResyncArguments),
     /// Show what has been decided about tables and columns, and let in what was held back

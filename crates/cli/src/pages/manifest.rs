@@ -93,7 +93,7 @@ anything is sent, and so is a secret that `secrets` does not list. What fills a 
   request in.
 - **What is signed is signed last**, request by request, and a token that was made or fetched is used until it is about to
   expire or is refused. A refresh token that changes with every use is kept in the state, encrypted by the key of
-  `keep_with` ([why](../decisions/021-a-refresh-token-that-changes-is-kept-encrypted-in-the-state.md)).
+  `keep_with` ([why](../decisions/016-a-refresh-token-that-changes-is-kept-encrypted-in-the-state.md)).
 - **Nothing leads into the network around a function** that runs in a cloud: a redirect or a link to such an address is
   refused there. The certificate of `tls` is shown to the manifest's own host alone.
 - No secret and no value of a row is in a log or an error message; an error tells table, row number and field.
