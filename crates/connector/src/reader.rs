@@ -82,7 +82,7 @@ impl Reader<'_> {
             Ok(page) => page,
             Err(error) => return self.recover(error.of(table), progress, answer, &levels),
         };
-        self.note_end(table, &mut progress.reading[depth], &window, &page)
+        note_end(table, &mut progress.reading[depth], &window, &page)
             .map_err(|error| error.of(table))?;
         if self.has_moved(table, &mut progress.reading[depth], &page, answer) {
             return Ok(());
@@ -412,29 +412,6 @@ impl Reader<'_> {
         begins_again
     }
 
-    /// The highest number is taken from the first answer that tells it, and stays for the whole reading.
-    fn note_end(
-        &self,
-        table: &TablePlan,
-        reading: &mut Reading,
-        window: &Window,
-        page: &Page,
-    ) -> Result<(), ReadError> {
-        let Some(source) = table.config.cursor.as_ref().and_then(CursorConfig::told_end) else {
-            return Ok(());
-        };
-        if reading.until.is_some() {
-            return Ok(());
-        }
-        let source_name = source.to_string();
-        let Some(end) = page.end(table) else {
-            return Err(PagingError::NoTokenForMore { source_name }.into());
-        };
-        // A table without rows has no highest number: it ends with this step.
-        reading.until = if &end[..] == b"null" { window.since.clone() } else { scalar(&end) };
-        Ok(())
-    }
-
     /// After a page: its rows' children, or the page after it, or the end of its table.
     fn descend_or_advance(
         &self,
@@ -652,6 +629,28 @@ fn is_fleeting(table: &TablePlan) -> bool {
 
 fn facts(table: &TablePlan, reading: &Reading, page: &Page) -> PageFacts {
     PageFacts { rows_so_far: reading.rows, pages_so_far: reading.pages, ..page.facts(table) }
+}
+
+/// The highest number is taken from the first answer that tells it, and stays for the whole reading.
+fn note_end(
+    table: &TablePlan,
+    reading: &mut Reading,
+    window: &Window,
+    page: &Page,
+) -> Result<(), ReadError> {
+    let Some(source) = table.config.cursor.as_ref().and_then(CursorConfig::told_end) else {
+        return Ok(());
+    };
+    if reading.until.is_some() {
+        return Ok(());
+    }
+    let source_name = source.to_string();
+    let Some(end) = page.end(table) else {
+        return Err(PagingError::NoTokenForMore { source_name }.into());
+    };
+    // A table without rows has no highest number: it ends with this step.
+    reading.until = if &end[..] == b"null" { window.since.clone() } else { scalar(&end) };
+    Ok(())
 }
 
 fn failed(error: TemplateError) -> ReadError {

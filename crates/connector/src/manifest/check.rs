@@ -124,10 +124,26 @@ fn check_table(
     check_csv(&table.csv, &at, problems);
     check_fixed_width(table, &at, problems);
     check_hidden(manifest, table, &at, problems);
+    check_inner(manifest, name, table, file, &at, problems);
+    if let Some(pagination) = &table.pagination {
+        check_pagination(pagination, &["tables", name, "pagination"], file, problems);
+    }
+}
+
+/// What is asked for beside the table itself: its deletes, its parents.
+fn check_inner(
+    manifest: &Manifest,
+    name: &str,
+    table: &TableConfig,
+    file: &File<'_>,
+    at: &dyn Fn(&[&str]) -> Place,
+    problems: &mut Vec<Problem>,
+) {
+    let feed = table.deletes.as_ref().and_then(|deletes| deletes.feed.as_ref());
     if let Some(feed) = feed {
         let (hash, mask) = (table.hash.clone(), table.mask.clone());
         let hidden = TableConfig { hash, mask, ..feed.table(table.primary_key.clone()) };
-        check_hidden(manifest, &hidden, &at, problems);
+        check_hidden(manifest, &hidden, at, problems);
         if let Some(pagination) = &feed.pagination {
             check_pagination(
                 pagination,
@@ -141,9 +157,6 @@ fn check_table(
         && let Some(pagination) = &request.pagination
     {
         check_pagination(pagination, &["tables", name, "for_each"], file, problems);
-    }
-    if let Some(pagination) = &table.pagination {
-        check_pagination(pagination, &["tables", name, "pagination"], file, problems);
     }
 }
 

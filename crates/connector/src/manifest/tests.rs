@@ -283,6 +283,11 @@ fn parents_and_what_stands_in_rows_are_checked() {
         16 |   lines: {for_each: {request: {path: '/{{ parnt.x }}'}}}
            |           ^^^^^^^^"#]],
     );
+}
+
+#[test]
+fn steps_over_whole_numbers_are_checked() {
+    let with = |table: &str| format!("{SHOP}  lines: {table}\n");
     check(
         &with("{cursor: {field: id, to: query.a, until: query.b, start: 1, step: 100}}"),
         expect![[r#"

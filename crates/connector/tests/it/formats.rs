@@ -172,7 +172,8 @@ const SHEET: &str = r#"
 async fn a_sheet_of_a_workbook_is_a_table() {
     let table =
         "{primary_key: id, format: excel, excel: {sheet: Items, skip_rows: 1, bad_rows: skip}}";
-    let api = Api::serve(|_| bytes(workbook(SHEET))).await;
+    let spaces = " ".repeat(100_000);
+    let api = Api::serve(move |_| bytes(workbook(&format!("{SHEET}{spaces}")))).await;
     let text = format!("name: x\nbase_url: '{{url}}'\ntables:\n  items: {table}\n");
     let mut platform = Platform::new(&text, &api);
     platform.sync().await.expect("a sync");
@@ -190,8 +191,8 @@ async fn a_sheet_of_a_workbook_is_a_table() {
         .await;
     check(text.replace("Items", "Itms"), "the workbook has no such sheet; it has Items").await;
     check(
-        text.replace("tables:", "requests: {body_bytes: 2000}\ntables:"),
-        "the workbook unpacks to more than 2000 bytes",
+        text.replace("tables:", "requests: {body_bytes: 20000}\ntables:"),
+        "the workbook unpacks to more than 20000 bytes",
     )
     .await;
 }

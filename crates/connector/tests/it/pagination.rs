@@ -315,3 +315,27 @@ async fn rows_that_come_in_front_are_noticed_and_nothing_is_doubled_by_key() {
     assert_eq!(platform.warnings, ["table_shifted"]);
     assert_eq!(platform.ids("items"), (1..=9).collect::<Vec<_>>());
 }
+
+/// With a known total, pages are under way at once: a quarter of the time of one after the other needs
+/// four of them, and as many are as the manifest allows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 10)]
+async fn pages_that_numbers_name_are_fetched_at_once() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counter, highest) = (Arc::clone(&under_way), Arc::clone(&most));
+    let api = Api::serve(move |asked| {
+        highest.fetch_max(counter.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        counter.fetch_sub(1, Ordering::SeqCst);
+        Answered::json(json!({"items": numbered(&rows(80), asked, 1, 2), "total": 80}))
+    })
+    .await;
+    let text = manifest("{page: {to: query.page}, total: body.total}")
+        .replace("{retries: 1}", "{concurrency: 8}");
+    let mut platform = Platform::new(&text, &api);
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items").len(), 80);
+    assert_eq!(api.lines().len(), 40, "each page once");
+    assert_eq!(most.load(Ordering::SeqCst), 8, "as many as are allowed, and no more");
+}
