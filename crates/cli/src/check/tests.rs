@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::Run;
-use transport::HttpServer;
+use transport::{HttpServer, HttpServerOptions};
 
 use super::judge::judge;
 use super::survey::{Plan, Surveyor};
@@ -15,7 +15,8 @@ use crate::connection::Connection;
 #[tokio::test]
 async fn the_demo_is_right() {
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server = HttpServer::start(anywhere, DemoFunction).expect("a port");
+    let server =
+        HttpServer::start(anywhere, DemoFunction, HttpServerOptions::default()).expect("a port");
     let text = format!(
         "connections:\n  demo:\n    url: {}\n    destination: {{to: unused.duckdb}}\n",
         server.url()
