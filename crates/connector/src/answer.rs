@@ -213,8 +213,7 @@ impl Answer {
         };
         let limit = |table: &TablePlan| {
             let percent = table.config.deletes.as_ref()?.max_deletes?.0;
-            let is_swept = self.soft_delete.contains(&table.name);
-            is_swept.then(|| MaxDeletes { table: table.name.clone(), percent })
+            Some(MaxDeletes { table: table.name.clone(), percent })
         };
         let max_deletes = plan.tables.iter().filter_map(limit).collect();
         Response {

@@ -19,7 +19,7 @@ use crate::arrays;
 use crate::columns::{self, CellValue, PageColumns, Reading};
 use crate::evolution::Evolution;
 use crate::naming;
-use crate::policy::{self, HeldCounts, TableMode, Treatment};
+use crate::policy::{self, HeldCounts, Share, TableMode, Treatment};
 use crate::position::Chain;
 use crate::row_hash;
 use crate::run::{DeleteMode, Keyless, Naming, Run, SoftDeleteTiming, StringInference};
@@ -44,6 +44,9 @@ impl Batch {
         planner.keep_naming(position)?;
         planner.switch_modes()?;
         planner.warnings = response.warnings;
+        let told = response.max_deletes.into_iter();
+        planner.max_deletes =
+            told.map(|most| (most.table, Share(u32::from(most.percent) * 100))).collect();
         planner.declare_keys(&response.schema)?;
         for (source, records) in &response.insert {
             planner.wire_bytes += records.as_json().len() as u64;
@@ -127,6 +130,8 @@ struct Planner<'a> {
     leaves: Position,
     tables: BTreeMap<String, TableBatch>,
     sweeps: BTreeMap<String, Sweep>,
+    /// What the function says may be swept of its tables, by its own names.
+    max_deletes: BTreeMap<String, Share>,
     replacements: Vec<Replacement>,
     warnings: Vec<Warning>,
     held_back: BTreeMap<String, HeldCounts>,
@@ -167,6 +172,7 @@ impl<'a> Planner<'a> {
             leaves,
             tables: BTreeMap::new(),
             sweeps: BTreeMap::new(),
+            max_deletes: BTreeMap::new(),
             replacements: Vec::new(),
             warnings: Vec::new(),
             wire_bytes: 0,
@@ -638,7 +644,8 @@ impl<'a> Planner<'a> {
                 }
             }
             if swept.contains(name) {
-                let sweep = modes::sweep(name, table, started_at, &self.run.options.policy);
+                let policy = &self.run.options.policy;
+                let sweep = modes::sweep(name, table, started_at, policy, &self.max_deletes);
                 self.sweeps.extend(sweep.map(|sweep| (name.clone(), sweep)));
             }
         }

@@ -20,6 +20,8 @@ pub struct Policy {
     pub mode: TableMode,
     /// The most that a sweep may delete of a table for which nothing else is decided.
     pub max_deletes: Option<Share>,
+    /// Whatever is decided, and whatever the function says, sweeps may delete everything.
+    pub any_deletes: bool,
     pub tables: BTreeMap<String, TablePolicy>,
     /// With which values are hashed, when the position has no salt yet (Dec-65).
     pub salt: Salt,
@@ -148,8 +150,7 @@ impl Policy {
 
     /// Takes every maximum of deletes away.
     pub fn allow_deletes(&mut self) {
-        self.max_deletes = None;
-        self.tables.values_mut().for_each(|table| table.max_deletes = None);
+        self.any_deletes = true;
     }
 
     /// Whether nothing is decided: everything enters as it is.
@@ -164,9 +165,10 @@ impl Policy {
         self.table(source).and_then(|table| table.mode).unwrap_or(self.mode)
     }
 
-    /// The most that a sweep may delete of a table.
-    pub(crate) fn max_deletes_of(&self, source: &str) -> Option<Share> {
-        self.table(source).and_then(|table| table.max_deletes).or(self.max_deletes)
+    /// The most that a sweep may delete of a table: what the user says goes before what the function says.
+    pub(crate) fn max_deletes_of(&self, source: &str, told: Option<Share>) -> Option<Share> {
+        let decided = self.table(source).and_then(|table| table.max_deletes).or(self.max_deletes);
+        decided.or(told).filter(|_| !self.any_deletes)
     }
 
     /// Whether some column is hashed, so that a salt is needed.

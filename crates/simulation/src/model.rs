@@ -74,6 +74,8 @@ struct Fold {
 
 /// Values by column.
 type Values = BTreeMap<String, Value>;
+/// What was said of one key, by page; no values where it was said to be gone.
+type Words = Vec<(usize, Option<Values>)>;
 
 struct FoldTable {
     key: Option<BTreeSet<String>>,
@@ -82,8 +84,8 @@ struct FoldTable {
     seen: BTreeMap<String, Vec<Value>>,
     rows: Vec<FoldRow>,
     is_versioned: bool,
-    /// By key: what was said, and on which page.
-    said: Vec<(Values, Vec<(usize, Option<Values>)>)>,
+    /// By key.
+    said: Vec<(Values, Words)>,
 }
 
 struct FoldRow {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::{
-    Batch, DeleteMode, Keyless, Limits, Naming, NulCharacters, Options, Position, Run,
-    SoftDeleteTiming, StringInference, Timestamp,
+    Batch, DeleteMode, Keyless, Limits, Naming, NulCharacters, Options, Policy, Position, Run,
+    SchemaChanges, SoftDeleteTiming, StringInference, TableMode, Timestamp,
 };
 use protocol::{CustomPayload, Request, Response, Secrets, SyncId};
 use simulation::fault::Chance;
@@ -145,6 +145,20 @@ fn run(chance: &mut Chance) -> Run {
             .pick(&[SoftDeleteTiming::OnSuccess, SoftDeleteTiming::OnResponse]),
         lenient_numbers: chance.below(2) == 0,
         nul_characters: chance.pick(&[NulCharacters::Keep, NulCharacters::Remove]),
+        policy: Arc::new(Policy {
+            schema_changes: chance.pick(&[
+                SchemaChanges::AllowAll,
+                SchemaChanges::AllowColumns,
+                SchemaChanges::BlockAll,
+            ]),
+            mode: chance.pick(&[
+                TableMode::Upsert,
+                TableMode::Append,
+                TableMode::Live,
+                TableMode::History,
+            ]),
+            ..Policy::default()
+        }),
     };
     Run {
         sync_id: SyncId("sync-1".to_owned()),

@@ -98,6 +98,7 @@ impl ConnectionConfig {
         };
         let tables = self.tables.iter().map(|(name, table)| (name.clone(), table.policy()));
         Arc::new(engine::Policy {
+            any_deletes: false,
             schema_changes,
             mode: self.mode.map(TableMode::engine).unwrap_or_default(),
             max_deletes: self.max_deletes.map(|share| share.0),

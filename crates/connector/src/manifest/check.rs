@@ -347,7 +347,7 @@ fn check_fixed_width(
     problems: &mut Vec<Problem>,
 ) {
     let layout = &table.fixed_width;
-    if (table.format == super::Format::FixedWidth) != !layout.columns.is_empty() {
+    if (table.format == super::Format::FixedWidth) == layout.columns.is_empty() {
         problems.push(Problem::new(
             at(&["fixed_width"]),
             "`format: fixed_width` and its columns come together: `fixed_width: {columns: {id: 8}}`",

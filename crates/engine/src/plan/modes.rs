@@ -1,10 +1,11 @@
 //! How each table is kept: switched when a sync begins, and heeded by deletes and sweeps.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{PlanError, Planner};
 use crate::batch::{Sweep, SweepVerb};
-use crate::policy::{Policy, TableMode};
+use crate::policy::{Policy, Share, TableMode};
 use crate::schema::{Column, PrimaryKey, Table};
 use crate::system_columns;
 use crate::time::Timestamp;
@@ -77,12 +78,14 @@ pub(super) fn check_key(name: &str, mode: TableMode, key: &PrimaryKey) -> Result
     Ok(())
 }
 
-/// The sweep of a table; none where every row is new for good.
+/// The sweep of a table, of no more than the user decided, or else the function `told`; none where every
+/// row is new for good.
 pub(super) fn sweep(
     name: &str,
     table: &Table,
     before: Timestamp,
     policy: &Policy,
+    told: &BTreeMap<String, Share>,
 ) -> Option<Sweep> {
     let verb = match table.mode {
         TableMode::Upsert => SweepVerb::Mark,
@@ -91,6 +94,7 @@ pub(super) fn sweep(
         TableMode::Append => return None,
     };
     let source = table.sources.first();
-    let max_share = source.and_then(|source| policy.max_deletes_of(source));
+    let max_share =
+        source.and_then(|source| policy.max_deletes_of(source, told.get(source).copied()));
     Some(Sweep { table: name.to_owned(), before, verb, max_share })
 }

@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use super::*;
+use crate::{Policy, Share};
 
 #[test]
 fn f_111_f_112_f_113_f_116_f_117_deletes() {
@@ -98,4 +99,22 @@ fn f_119_f_120_f_122_f_123_f_124_sweeps_ride_in_the_last_batch() {
         sweep t before 2023-11-14T22:13:20Z
     "#]],
     );
+}
+
+#[test]
+fn dec_22_a_sweep_has_the_maximum_of_the_user_or_else_of_the_function() {
+    let page = r#"{"state":{},"insert":{"t":[{"id":1}]},"schema":{"t":{"primary_key":["id"]}},"softDelete":["t"],"maxDeletes":[{"table":"t","percent":20}],"hasMore":false}"#;
+    let check = |policy: Policy, expected: Option<Share>| {
+        let mut run = run();
+        run.options.policy = Arc::new(policy);
+        let batch = plan(page, &Position::default(), &run).expect("a batch");
+        let found: Vec<_> = batch.sweeps().map(|sweep| sweep.max_share).collect();
+        assert_eq!(found, [expected]);
+    };
+    check(Policy::default(), Some(Share(2_000)));
+    // The user's word goes before the function's.
+    check(Policy { max_deletes: Some(Share(5_000)), ..Policy::default() }, Some(Share(5_000)));
+    let mut anything = Policy { max_deletes: Some(Share(5_000)), ..Policy::default() };
+    anything.allow_deletes();
+    check(anything, None);
 }

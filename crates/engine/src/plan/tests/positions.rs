@@ -71,8 +71,13 @@ fn set_state_and_resync_are_batches_without_rows() {
     let next = plan(last, resync.leaves(), &run_of("sync-2", 3)).expect("a batch");
     assert_eq!(resync.leaves().state(), &State::default());
     assert_eq!(
-        next.sweeps().collect::<Vec<_>>(),
-        [crate::Sweep { table: "t".into(), before: next.synced_at() }]
+        next.sweeps().cloned().collect::<Vec<_>>(),
+        [crate::Sweep {
+            table: "t".into(),
+            before: next.synced_at(),
+            verb: crate::SweepVerb::Mark,
+            max_share: None,
+        }]
     );
 }
 
