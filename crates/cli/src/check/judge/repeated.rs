@@ -54,10 +54,11 @@ fn compare(first: &Call, replay: &Replay, keys: &Keys) -> Option<Finding> {
             && requests(first) != requests(&replay.call)
             && same_hosts(first, &replay.call);
         // An open end may have grown meanwhile; what was there must still be there.
-        let only_more = keys.identities(page.rows()).is_subset(&keys.identities(again.rows()));
-        if only_more && first.upstream.is_empty() && !first.has_more() {
+        let (before, after) = (keys.identities(page.rows()), keys.identities(again.rows()));
+        let may_have_changed = before.is_subset(&after) && (replay.later || before != after);
+        if may_have_changed && first.upstream.is_empty() && !first.has_more() {
             let message = format!(
-                "the same call, made again {when}, gives more rows: the source has grown, or the window ends \"now\""
+                "the same call, made again {when}, gives more rows, or newer ones: the source has changed, or the window ends \"now\""
             );
             return Some(Finding::note("L-10", message).with(details));
         }
