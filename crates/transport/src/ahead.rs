@@ -5,7 +5,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
-/// Answers that wait to be asked for, in KiB together: a dozen small pages, or one large one.
+/// Answers that wait to be asked for, in KiB together: eight small ones, or one that is large.
 const WAITING_KIB_MAX: u32 = 1024;
 /// What the smallest answer counts for, so that no more than eight wait.
 const ANSWER_KIB_MIN: u32 = WAITING_KIB_MAX / 8;
