@@ -55,7 +55,7 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Call functions until they have no more, and land what they answer
     Sync(SyncArguments),
-    /// Write a manifest from one answer of an API
+    /// Write a manifest from an answer of an API, an OpenAPI document or a HAR file
     Init(InitArguments),
     /// Print the first rows of a manifest's table, one JSON object a line; nothing is written
     Read(ReadArguments),
@@ -98,15 +98,19 @@ pub(crate) struct DemoArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArguments {
-    /// The address of a list of rows; ${VARIABLE} is looked up
-    #[arg(value_name = "URL", required_unless_present = "curl", conflicts_with = "curl")]
-    pub(crate) url: Option<String>,
+    /// The address of a list of rows or of an OpenAPI document, where ${VARIABLE} is looked up; or a file:
+    /// an OpenAPI document, or a HAR file that a browser saved
+    #[arg(value_name = "URL|FILE", required_unless_present = "curl", conflicts_with = "curl")]
+    pub(crate) from: Option<String>,
     /// A line of curl that gets the rows, in place of a URL
     #[arg(long, value_name = "LINE")]
     pub(crate) curl: Option<String>,
     /// An HTTP header, which lets the request in; ${VARIABLE} is looked up
     #[arg(long, value_name = "NAME: TEXT")]
     pub(crate) header: Vec<String>,
+    /// Of a document's paths, or a HAR file's addresses, take those that contain this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
     /// The manifest to write; `-` is standard output. By default the API's name
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

@@ -1,8 +1,14 @@
-//! A manifest drafted from one answer of an API: what was found, and why, as comments beside it.
+//! A manifest drafted from an answer of an API, from a recording of a browser or from an OpenAPI document:
+//! what was found, and why, as comments beside it.
 
 mod find;
+mod har;
+mod login;
+mod openapi;
 mod paging;
+mod schema;
 mod secret;
+mod tables;
 mod write;
 
 use std::time::Duration;
@@ -27,14 +33,32 @@ pub struct SampleRequest {
     pub body: Option<String>,
 }
 
-/// An answer to it.
+/// A request and its answer, as they were or as a document tells of them.
 pub struct Sample {
+    origin: Origin,
     url: Url,
     method: &'static str,
     request_headers: Vec<(String, String)>,
     request_body: Option<String>,
     headers: HeaderMap,
     body: Bytes,
+    /// How requests are let in and the names of its secrets, where a document says so.
+    auth: Option<(String, Vec<String>)>,
+    /// Parameters that may be sent and were not.
+    offered: Vec<(String, String)>,
+    /// What is left for the reader to look up.
+    notes: Vec<String>,
+}
+
+/// Where a sample is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// An answer that the API gave now.
+    Answer,
+    /// An answer that a browser was given.
+    Recording,
+    /// What a document says of answers: one row stands for any number.
+    Document,
 }
 
 /// A manifest and what is to be known about it.
@@ -42,12 +66,13 @@ pub struct Sample {
 pub struct Draft {
     /// What the API is called, after its host.
     pub name: String,
-    pub table: String,
+    /// The names of its tables; the first is the one to try first.
+    pub tables: Vec<String>,
     /// The YAML. It holds no key.
     pub manifest: String,
     /// The names of the secrets that it refers to.
     pub secrets: Vec<String>,
-    /// Rows in the answer.
+    /// Rows in all answers.
     pub rows: usize,
 }
 
@@ -128,13 +153,33 @@ pub async fn sample(request: &SampleRequest) -> Result<Sample, FunctionError> {
         return Err(refused(message, hint));
     }
     Ok(Sample {
-        url: sent,
-        method,
         request_headers,
         request_body: request.body.clone(),
         headers: answer.headers,
-        body: answer.body,
+        ..Sample::new(Origin::Answer, sent, method, answer.body)
     })
+}
+
+/// Drafts a manifest from the text of a file: a HAR file (a browser's recording) or an OpenAPI document
+/// (3.x) in JSON or YAML. Of its paths only those that contain `only` are taken. Nothing is sent.
+///
+/// # Errors
+/// [`FunctionError::Refused`] when it is neither, or no rows are found in it.
+pub fn draft_document(text: &str, only: Option<&str>) -> Result<Draft, FunctionError> {
+    let document = openapi::read(text).map_err(refused_document)?;
+    if document.pointer("/log/entries").is_some() {
+        return har::draft(document, only).map_err(refused_document);
+    }
+    openapi::draft(&document, None, only).map_err(refused_document)
+}
+
+fn refused_document(message: String) -> FunctionError {
+    FunctionError::Refused {
+        code: "invalid_document",
+        message,
+        hint: "give a HAR file that a browser saved, or an OpenAPI document (3.0 or 3.1) in JSON or YAML"
+            .into(),
+    }
 }
 
 /// What lets a request in: an API may repeat it when it refuses.
@@ -162,17 +207,46 @@ fn concealing(request: &HttpRequest) -> Secrets {
 }
 
 impl Sample {
-    /// Drafts a manifest of one table. Whatever lets the request in becomes a secret.
+    fn new(origin: Origin, url: Url, method: &'static str, body: Bytes) -> Sample {
+        Sample {
+            origin,
+            url,
+            method,
+            request_headers: Vec::new(),
+            request_body: None,
+            headers: HeaderMap::new(),
+            body,
+            auth: None,
+            offered: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Drafts a manifest of one table, or of those of the OpenAPI document that the answer is. Whatever lets
+    /// the request in becomes a secret.
     ///
     /// # Errors
     /// [`FunctionError::Refused`] when no rows are found in the answer.
-    pub fn draft(&self) -> Result<Draft, FunctionError> {
+    pub fn draft(&self, only: Option<&str>) -> Result<Draft, FunctionError> {
+        let text = std::str::from_utf8(&self.body).unwrap_or_default();
+        if openapi::is_one(text) {
+            let document = openapi::read(text).map_err(refused_document)?;
+            return openapi::draft(&document, Some(&self.url), only).map_err(refused_document);
+        }
         let found = find::Found::of(self).map_err(|message| FunctionError::Refused {
             code: "invalid_page",
             message: format!("an answer of {}: {message}", place(&self.url)),
             hint: "give the address of a list of rows, in JSON or CSV".into(),
         })?;
-        Ok(write::write(self, &found))
+        let rows = match found.rows {
+            1 => "one row".to_owned(),
+            rows => format!("{rows} rows"),
+        };
+        let opening = format!(
+            "Drafted from one answer of {}, with {rows}. The comments say why; what is guessed says so.",
+            place(&self.url)
+        );
+        Ok(write::write(&opening, &tables::arrange(vec![(self, found)])))
     }
 
     fn query(&self) -> Vec<(String, String)> {

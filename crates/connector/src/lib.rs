@@ -37,6 +37,6 @@ mod draft;
 pub mod yaml;
 
 pub use connector::{Clock, Connector, system_clock};
-pub use draft::{Draft, Sample, SampleRequest, sample};
+pub use draft::{Draft, Sample, SampleRequest, draft_document, sample};
 pub use http::Via;
 pub use selector::Path;

@@ -10,4 +10,5 @@ mod tree;
 pub use problem::{Place, Problem, lines, nearest};
 pub use quantity::{Size, Span};
 pub use read::read;
+pub(crate) use tree::parse_long;
 pub use tree::{Entry, Node, Value, parse};

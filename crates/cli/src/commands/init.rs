@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use connector::manifest::Manifest;
-use connector::{Draft, SampleRequest, sample};
+use connector::{Draft, SampleRequest, draft_document, sample};
 
 use crate::arguments::InitArguments;
 use crate::failure::{Exit, Failure};
@@ -9,10 +9,17 @@ use crate::output::outln;
 use crate::paint::Paint;
 use crate::{curl, reference};
 
-/// Drafts a manifest from one answer of an API, and says how to go on.
+/// Drafts a manifest from an answer of an API or from a file, and says how to go on.
 pub(crate) fn run(arguments: &InitArguments) -> Result<Exit, Failure> {
-    let request = request(arguments)?;
-    let drafted = super::runtime().block_on(async { sample(&request).await?.draft() });
+    let only = arguments.only.as_deref();
+    let file = arguments.from.as_deref().filter(|from| !from.contains("://"));
+    let drafted = match file {
+        Some(file) => draft_document(&text_of(file)?, only),
+        None => {
+            let request = request(arguments)?;
+            super::runtime().block_on(async { sample(&request).await?.draft(only) })
+        }
+    };
     let draft = drafted.map_err(Failure::from)?;
     let file = arguments.output.clone().unwrap_or_else(|| format!("{}.yaml", draft.name).into());
     if file.as_os_str() == "-" {
@@ -24,9 +31,15 @@ pub(crate) fn run(arguments: &InitArguments) -> Result<Exit, Failure> {
     Ok(Exit::Landed)
 }
 
+fn text_of(file: &str) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| {
+        Failure::new("document_unreadable", format!("{file} cannot be read: {error}"))
+    })
+}
+
 /// The request with its references looked up.
 fn request(arguments: &InitArguments) -> Result<SampleRequest, Failure> {
-    let mut request = match (&arguments.url, &arguments.curl) {
+    let mut request = match (&arguments.from, &arguments.curl) {
         (_, Some(line)) => curl::read(line)
             .map_err(|message| Failure::new("usage", format!("--curl: {message}")))?,
         (Some(url), None) => SampleRequest { url: url.clone(), ..SampleRequest::default() },
@@ -73,7 +86,9 @@ fn write(file: &PathBuf, draft: &Draft, force: bool) -> Result<(), Failure> {
 fn tell(file: &std::path::Path, draft: &Draft) {
     let paint = Paint::of(&std::io::stdout());
     let file = file.display();
-    outln!("{file}: a manifest with the table {}", paint.bold(&draft.table));
+    let tables: Vec<String> = draft.tables.iter().map(|table| paint.bold(table)).collect();
+    let word = if tables.len() == 1 { "table" } else { "tables" };
+    outln!("{file}: a manifest with the {word} {}", tables.join(", "));
     if let Ok(manifest) = Manifest::parse(&draft.manifest) {
         super::manifest::describe(&manifest);
     }
@@ -83,6 +98,6 @@ fn tell(file: &std::path::Path, draft: &Draft) {
         secrets += &format!(" --secret '{name}=${{{variable}}}'");
     }
     outln!("\nRead its comments, then:");
-    outln!("  hasmore read {} --manifest {file} --pages 2{secrets}", draft.table);
+    outln!("  hasmore read {} --manifest {file} --pages 2{secrets}", draft.tables[0]);
     outln!("  hasmore sync --manifest {file} --to warehouse.duckdb{secrets}");
 }

@@ -5,6 +5,11 @@ use super::codes::{config, function, warning};
 
 pub(super) const ALL: &[Explanation] = &[
     config(
+        "document_unreadable",
+        "The file that a manifest is to be drafted from is not there, or is no text.",
+        "Correct the path; an address begins with https:// or http://.",
+    ),
+    config(
         "foreign_state",
         "The state that was kept was not made by this manifest, or is about a table that it no longer has.",
         "Reset the state to read everything again (`hasmore state reset`), name the state's members with `state`, or name the table as before.",
@@ -13,6 +18,11 @@ pub(super) const ALL: &[Explanation] = &[
         "invalid_certificate",
         "What `tls` of the manifest names is no certificate or no private key in PEM.",
         "Give the text of the file: a certificate begins with -----BEGIN CERTIFICATE-----, a key with -----BEGIN PRIVATE KEY-----.",
+    ),
+    config(
+        "invalid_document",
+        "What a manifest is to be drafted from is neither a HAR file nor an OpenAPI document of version 3, or has no list of rows.",
+        "Save the browser's requests as HAR with their contents, convert Swagger 2 to OpenAPI 3, or give the address of a list of rows.",
     ),
     config(
         "invalid_expression",

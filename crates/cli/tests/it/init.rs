@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Hasmore, Playground, query};
+use crate::support::{Answer, FakeFunction, Hasmore, Playground, query};
 
 fn hasmore(folder: &Path, line: &[&str]) -> Hasmore {
     Hasmore::new(folder).args(line)
@@ -63,9 +63,83 @@ fn what_is_no_list_of_rows_is_told_and_nothing_is_replaced() {
     hasmore(folder.path(), &["init", &url]).run().expect_code(0);
     hasmore(folder.path(), &["init", &url]).run().expect_error(2, "file_exists");
     hasmore(folder.path(), &["init", &format!("{url}s")]).run().expect_error(3, "source_refused");
-    hasmore(folder.path(), &["init", "nothing"]).run().expect_error(3, "source_refused");
+    hasmore(folder.path(), &["init", "ftp://x.y"]).run().expect_error(3, "source_refused");
+    hasmore(folder.path(), &["init", "nothing"]).run().expect_error(2, "document_unreadable");
+    std::fs::write(folder.path().join("empty.yaml"), "openapi: 3.1.0").expect("a file");
+    hasmore(folder.path(), &["init", "empty.yaml"]).run().expect_error(2, "invalid_document");
     let ended = hasmore(folder.path(), &["init", "--curl", "curl --form a=b x"]).run();
     assert!(ended.expect_error(2, "usage").stderr.contains("--form"));
+}
+
+/// An OpenAPI document of companies and their departments at the playground.
+const COMPANIES: &str = r##"
+openapi: 3.0.3
+info: {title: Companies}
+servers: [{url: "PLAYGROUND/cursors"}]
+paths:
+  /companies:
+    get: {responses: {200: {$ref: "#/components/responses/Company"}}}
+  /{company_id}/departments:
+    get: {responses: {200: {$ref: "#/components/responses/Company"}}}
+  /companies/{company_id}:
+    get: {responses: {200: {$ref: "#/components/responses/Company"}}}
+components:
+  responses:
+    Company:
+      content:
+        application/json:
+          schema:
+            properties:
+              data: {type: array, items: {properties: {company_id: {type: string}, updatedAt: {type: string, format: date-time}}}}
+              total_items: {type: integer}
+"##;
+
+#[test]
+fn a_draft_of_an_openapi_document_reads_what_it_describes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let playground = Playground::start(&[]);
+    let document = COMPANIES.replace("PLAYGROUND", &playground.url);
+    std::fs::write(folder.path().join("openapi.yaml"), document).expect("a file");
+    let line = ["init", "openapi.yaml", "--only", "/companies", "--output", "companies.yaml"];
+    let ended = hasmore(folder.path(), &line).run().expect_code(0);
+    assert!(ended.stdout.contains("a manifest with the table companies"), "{}", ended.stdout);
+    let line = ["sync", "--manifest", "companies.yaml", "--to", "w.duckdb"];
+    hasmore(folder.path(), &line).run().expect_code(0);
+    let landed = query(&folder.path().join("w.duckdb"), "SELECT count(*) FROM companies.companies");
+    let all = playground.get("/cursors/companies", "")["total_items"].to_string();
+    assert_eq!(landed, [[all]]);
+}
+
+#[test]
+fn a_draft_of_a_recording_reads_parents_and_children() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let api = FakeFunction::answering(|received| {
+        let path = received.line.split(' ').nth(1).unwrap_or_default();
+        Answer::json(match path {
+            "/v1/shops" => r#"[{"id": 1}, {"id": 2}]"#,
+            "/v1/shops/1/orders" => r#"[{"number": 1}, {"number": 2}]"#,
+            "/v1/shops/2/orders" => r#"[{"number": 1}]"#,
+            _ => return Answer::status(404, "{}"),
+        })
+    });
+    let entry = |path: &str, body: &str| {
+        serde_json::json!({
+            "request": {"method": "GET", "url": format!("{}{path}", api.url()), "headers": []},
+            "response": {"status": 200, "headers": [], "content": {"mimeType": "application/json", "text": body}},
+        })
+    };
+    let har = serde_json::json!({"log": {"entries": [
+        entry("/v1/shops", r#"[{"id": 1}, {"id": 2}]"#),
+        entry("/v1/shops/1/orders", r#"[{"number": 1}]"#),
+    ]}});
+    std::fs::write(folder.path().join("shop.har"), har.to_string()).expect("a file");
+    let line = ["init", "shop.har", "--output", "shops.yaml"];
+    hasmore(folder.path(), &line).run().expect_code(0);
+    let line = ["sync", "--manifest", "shops.yaml", "--to", "w.duckdb"];
+    hasmore(folder.path(), &line).run().expect_code(0);
+    let orders = "SELECT shops_id, number FROM shops.orders ORDER BY ALL";
+    let orders = query(&folder.path().join("w.duckdb"), orders);
+    assert_eq!(orders, [["1", "1"], ["1", "2"], ["2", "1"]]);
 }
 
 #[test]

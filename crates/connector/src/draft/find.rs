@@ -1,12 +1,14 @@
 //! What one answer tells: where its rows are, what names them, how to get the next page. Values in, values out.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use reqwest::Url;
 use serde_json::{Map, Value};
 
-use super::Sample;
 use super::paging::{self, Asked};
 use super::secret::plain;
+use super::{Origin, Sample};
 use crate::cursor::CursorValue;
 use crate::manifest::CursorKind;
 
@@ -21,6 +23,11 @@ pub(super) struct Line {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) rows: usize,
+    /// Whether they stand in a list, not as the answer itself.
+    pub(super) is_list: bool,
+    /// The field that names a row, and its values as a path has them.
+    pub(super) key_field: Option<String>,
+    pub(super) key_values: BTreeSet<String>,
     pub(super) format: Option<Line>,
     pub(super) records: Option<Line>,
     pub(super) key: Option<Line>,
@@ -51,6 +58,9 @@ impl Found {
     pub(super) fn of(sample: &Sample) -> Result<Found, String> {
         let mut found = Found {
             rows: 0,
+            is_list: true,
+            key_field: None,
+            key_values: BTreeSet::new(),
             format: None,
             records: None,
             key: None,
@@ -81,9 +91,22 @@ impl Found {
             }
             Err(_) => return Err("it is neither JSON nor CSV".into()),
         };
-        let (path, rows) = found.rows(&body)?;
+        let (path, rows) = found.rows(&body, sample)?;
         found.rows = rows.len();
-        found.key = key(&rows);
+        found.key_field = key_name(&rows);
+        found.key = found.key_field.as_ref().map(|name| Line {
+            text: format!("primary_key: {}", super::write::quoted(name)),
+            why: match sample.origin {
+                Origin::Document => format!("`{name}` is named like a key; check that it is."),
+                Origin::Answer | Origin::Recording => format!("Every row has its own `{name}`."),
+            },
+        });
+        if let Some(field) = &found.key_field {
+            let values = rows.iter().filter_map(|row| row.get(field));
+            found.key_values = values
+                .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+                .collect();
+        }
         if found.key.is_none() {
             found.open.push(
                 "No field has a value of its own in every row: without a `primary_key` a row that is read again is a new row."
@@ -92,10 +115,10 @@ impl Found {
         }
         let mut beside = Vec::new();
         members(&body, "", &path, 0, &mut beside);
-        let query = sample.query();
+        let query = [sample.query(), sample.offered.clone()].concat();
         found.cursor(&rows, &query);
         let asked = Asked { sample, beside: &beside, query: &query };
-        let key = key_name(&rows);
+        let key = found.key_field.clone();
         paging::find(&asked, rows.len(), key.as_deref(), &mut found);
         Ok(found)
     }
@@ -111,6 +134,7 @@ impl Found {
         let mut columns = header.split(',').map(|column| column.trim_matches('"').to_owned());
         match columns.find(|column| plain(column) == "id") {
             Some(id) => {
+                self.key_field = Some(id.clone());
                 self.key = Some(Line {
                     text: format!("primary_key: {}", super::write::quoted(&id)),
                     why: "There is a column of this name; check that it is the key.".into(),
@@ -120,15 +144,26 @@ impl Found {
         }
     }
 
-    /// The longest list of objects, the shallowest among equals; an object without any is one row.
-    fn rows<'body>(&mut self, body: &'body Value) -> Result<(String, Rows<'body>), String> {
+    /// The longest list of objects, among equals the shallowest and then the one that is named like
+    /// rows; an object without any is one row.
+    fn rows<'body>(
+        &mut self,
+        body: &'body Value,
+        sample: &Sample,
+    ) -> Result<(String, Rows<'body>), String> {
         let mut lists = Vec::new();
         list_paths(body, "", 0, &mut lists);
-        lists
-            .sort_by_key(|(path, rows)| (std::cmp::Reverse(rows.len()), path.matches('.').count()));
+        lists.sort_by_key(|(path, rows)| {
+            (Reverse(rows.len()), path.matches('.').count(), !is_named_like_rows(path, &sample.url))
+        });
+        // A document has one row in every list: their lengths tell nothing.
+        if sample.origin == Origin::Document {
+            lists.retain(|(path, _)| is_named_like_rows(path, &sample.url));
+        }
         let Some((path, rows)) = lists.first() else {
             return match body {
                 Value::Object(row) => {
+                    self.is_list = false;
                     self.records = Some(Line {
                         text: "records: $".into(),
                         why: "The answer has no list of objects: it is one row.".into(),
@@ -148,6 +183,9 @@ impl Found {
             self.records = Some(Line {
                 text: format!("records: {}", super::write::quoted(path)),
                 why: match rows.len() {
+                    _ if sample.origin == Origin::Document => {
+                        format!("The document has the rows here.{others}")
+                    }
                     1 => format!("One row stands here.{others}"),
                     count => format!("{count} rows stand here.{others}"),
                 },
@@ -224,12 +262,13 @@ impl Found {
     }
 }
 
-fn key(rows: &[&Map<String, Value>]) -> Option<Line> {
-    let name = key_name(rows)?;
-    Some(Line {
-        text: format!("primary_key: {}", super::write::quoted(&name)),
-        why: format!("Every row has its own `{name}`."),
-    })
+/// Whether a list at this path is the rows that were asked for, as its name says.
+fn is_named_like_rows(path: &str, url: &Url) -> bool {
+    const ROWS: [&str; 9] =
+        ["data", "items", "results", "records", "rows", "values", "entries", "list", "hits"];
+    let name = plain(path.rsplit('.').next().unwrap_or(path));
+    let mut words = url.path().split('/').map(plain);
+    name.is_empty() || ROWS.contains(&name.as_str()) || words.any(|word| word == name)
 }
 
 /// A field whose value no other row has, by how likely its name makes it a key.

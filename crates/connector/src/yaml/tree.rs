@@ -4,12 +4,20 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use super::problem::{Place, Problem};
 
-/// Larger files are refused: a configuration is written by people.
-const BYTES_MAX: usize = 1 << 20;
-/// Deeper files are refused: the reader recurses.
-const DEPTH_MAX: usize = 32;
-/// More nodes are refused: an alias may repeat a long list many times.
-const NODES_MAX: usize = 100_000;
+/// The most that a file may hold.
+#[derive(Clone, Copy)]
+struct Bounds {
+    bytes: usize,
+    /// The reader recurses.
+    depth: usize,
+    /// An alias may repeat a long list many times.
+    nodes: usize,
+}
+
+/// A configuration is written by people.
+const BY_PEOPLE: Bounds = Bounds { bytes: 1 << 20, depth: 32, nodes: 100_000 };
+/// A document of an API is as a rule written by programs.
+const BY_PROGRAMS: Bounds = Bounds { bytes: 64 << 20, depth: 128, nodes: 10_000_000 };
 
 /// A YAML value and the place where it stands.
 #[derive(Clone, Debug)]
@@ -57,13 +65,26 @@ impl Node {
 /// # Errors
 /// Where the text is not YAML, or too large or deep to be written by a person.
 pub fn parse(text: &str) -> Result<Node, Problem> {
+    parse_within(text, BY_PEOPLE)
+}
+
+/// Reads a file as [`parse`] does that was written by a program, and may be long.
+///
+/// # Errors
+/// Where the text is not YAML, or too large or deep to be read at all.
+pub(crate) fn parse_long(text: &str) -> Result<Node, Problem> {
+    parse_within(text, BY_PROGRAMS)
+}
+
+fn parse_within(text: &str, bounds: Bounds) -> Result<Node, Problem> {
     let text = text.trim_start_matches('\u{feff}');
     let start = Place { line: 1, column: 1, length: 1 };
-    if text.len() > BYTES_MAX {
-        return Err(Problem::new(start, format!("the file is larger than {BYTES_MAX} bytes")));
+    if text.len() > bounds.bytes {
+        let most = bounds.bytes;
+        return Err(Problem::new(start, format!("the file is larger than {most} bytes")));
     }
     let mut reader =
-        Reader { parser: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0 };
+        Reader { parser: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0, bounds };
     let mut root = None;
     loop {
         match reader.next()? {
@@ -92,6 +113,7 @@ struct Reader<'text> {
     parser: Parser<'text, StrInput<'text>>,
     anchors: BTreeMap<usize, Node>,
     nodes: usize,
+    bounds: Bounds,
 }
 
 impl<'text> Reader<'text> {
@@ -107,8 +129,9 @@ impl<'text> Reader<'text> {
         let (event, span) = event;
         let here = place(span, "");
         self.count(1, here)?;
-        if depth > DEPTH_MAX {
-            return Err(Problem::new(here, format!("nested deeper than {DEPTH_MAX} levels")));
+        let most = self.bounds.depth;
+        if depth > most {
+            return Err(Problem::new(here, format!("nested deeper than {most} levels")));
         }
         let (anchor, node) = match event {
             Event::Scalar(text, style, anchor, _) => {
@@ -174,8 +197,9 @@ impl<'text> Reader<'text> {
 
     fn count(&mut self, nodes: usize, here: Place) -> Result<(), Problem> {
         self.nodes += nodes;
-        if self.nodes > NODES_MAX {
-            return Err(Problem::new(here, format!("the file holds more than {NODES_MAX} values")));
+        let most = self.bounds.nodes;
+        if self.nodes > most {
+            return Err(Problem::new(here, format!("the file holds more than {most} values")));
         }
         Ok(())
     }
