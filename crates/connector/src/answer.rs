@@ -2,7 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 use indexmap::IndexMap;
-use protocol::{MaxDeletes, Reading, Records, Response, State, TableHint, TableName, Warning};
+use protocol::{
+    MaxDeletes, PagesLeft, Reading, Records, Response, State, TableHint, TableName, Warning,
+};
 use tokio::time::Instant;
 
 use crate::plan::{Landing, Plan, TablePlan};
@@ -33,6 +35,8 @@ pub(crate) struct Answer {
     pub(crate) soft_delete: Vec<String>,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) readings: Vec<Reading>,
+    /// Pages that are still to be read, where that is known.
+    expected: Option<PagesLeft>,
     pages: u64,
     bytes: u64,
     /// A row was refused.
@@ -75,6 +79,7 @@ impl Answer {
             soft_delete: Vec::new(),
             warnings: Vec::new(),
             readings: Vec::new(),
+            expected: None,
             pages: 0,
             bytes: 0,
             full: false,
@@ -106,6 +111,11 @@ impl Answer {
         rows.count += 1;
         rows.non_finite |= non_finite;
         self.bytes += (rows.json.len() - before) as u64;
+    }
+
+    /// Says how many pages of the table under way are still to be read, if that is known.
+    pub(crate) fn expect_pages(&mut self, table: &TablePlan, pages: Option<u64>) {
+        self.expected = pages.map(|pages| PagesLeft { table: table.name.clone(), pages });
     }
 
     /// Where the answer stands, to come back to when a step fails.
@@ -178,6 +188,7 @@ impl Answer {
             schema: schema(plan),
             soft_delete: self.soft_delete.iter().cloned().map(TableName).collect(),
             readings: self.readings.clone(),
+            pages_left: self.expected.clone(),
             ..Response::default()
         };
         // A list counts its beginning among the rows, and `[]` here, so the sum is never too small.
@@ -225,6 +236,7 @@ impl Answer {
             has_more,
             warnings: self.warnings,
             readings: self.readings,
+            pages_left: self.expected,
             max_deletes,
             body_bytes: self.bytes,
             body: Bytes::new(),

@@ -198,6 +198,17 @@ fn is_short(style: &Pagination, facts: &PageFacts) -> bool {
     style.short_page_ends && size.is_some_and(|size| facts.rows < size)
 }
 
+/// How many pages follow, where the API tells how many there are.
+pub(crate) fn left(facts: &PageFacts) -> Option<u64> {
+    match (facts.total, facts.total_pages) {
+        (_, Some(pages)) => Some(pages.saturating_sub(facts.pages_so_far)),
+        (Some(total), None) if facts.rows > 0 => {
+            Some(total.saturating_sub(facts.rows_so_far).div_ceil(facts.rows))
+        }
+        _ => None,
+    }
+}
+
 /// The pages that surely or probably follow, so that they can be fetched while this one is read: those
 /// that numbers name. `at` has been read; at most `many` are told.
 pub(crate) fn ahead(
@@ -208,12 +219,8 @@ pub(crate) fn ahead(
 ) -> Vec<PageAt> {
     let Ok(Next::Page(first)) = next(style, at, facts) else { return Vec::new() };
     let size = facts.rows;
-    let left = match (facts.total, facts.total_pages) {
-        (_, Some(pages)) => pages.saturating_sub(facts.pages_so_far),
-        (Some(total), None) if size > 0 => total.saturating_sub(facts.rows_so_far).div_ceil(size),
-        // Nothing is known but that one page more must be asked for.
-        _ => 1,
-    };
+    // Where nothing is known: one page more must be asked for.
+    let left = left(facts).unwrap_or(1);
     let many = u64::try_from(many).unwrap_or(u64::MAX).min(left);
     let nth = |index: u64| match &first {
         PageAt::Page(number) => Some(PageAt::Page(number + index)),

@@ -463,6 +463,9 @@ impl Reader<'_> {
             reached = false;
             match next {
                 Next::Page(page) => {
+                    if depth == 0 {
+                        answer.expect_pages(table, paginator::left(&facts));
+                    }
                     turn_to(reading, page, &self.call.sync).map_err(|error| error.of(table))?;
                     return Ok(());
                 }
@@ -476,6 +479,7 @@ impl Reader<'_> {
                         return Ok(());
                     }
                     tell(table, reading, reason, &facts, answer);
+                    answer.expect_pages(table, None);
                 }
             }
             if self.end(progress, answer, levels) {

@@ -14,6 +14,6 @@ pub mod json;
 pub use function::{Failure, Function, FunctionError};
 pub use records::Records;
 pub use request::{CustomPayload, Request, Room, Secrets, SyncId};
-pub use response::{MaxDeletes, Reading, Response, TableHint, TableName};
+pub use response::{MaxDeletes, PagesLeft, Reading, Response, TableHint, TableName};
 pub use state::State;
 pub use warning::Warning;

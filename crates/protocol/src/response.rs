@@ -30,6 +30,8 @@ pub struct Response {
     pub body: Bytes,
     /// The tables that were read to their end. Ours alone: other platforms ignore the member.
     pub readings: Vec<Reading>,
+    /// How much of the table under way is still to be read. Ours alone, too.
+    pub pages_left: Option<PagesLeft>,
     /// How much of a table a sweep may mark. Ours alone, too.
     pub max_deletes: Vec<MaxDeletes>,
 }
@@ -53,6 +55,13 @@ pub struct Reading {
     pub rows: u64,
     /// Whether nothing was left out on the way.
     pub whole: bool,
+}
+
+/// A table that is being read, and how many pages its source says there are after this answer.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PagesLeft {
+    pub table: String,
+    pub pages: u64,
 }
 
 /// A table as the function names it.
@@ -122,6 +131,10 @@ impl Response {
         if !self.readings.is_empty() {
             let readings = serde_json::to_string(&self.readings).expect("readings are JSON");
             out.extend_from_slice(format!(",\"readings\":{readings}").as_bytes());
+        }
+        if let Some(left) = &self.pages_left {
+            let left = serde_json::to_string(left).expect("a number of pages is JSON");
+            out.extend_from_slice(format!(",\"pagesLeft\":{left}").as_bytes());
         }
         if !self.max_deletes.is_empty() {
             let most = serde_json::to_string(&self.max_deletes).expect("limits are JSON");

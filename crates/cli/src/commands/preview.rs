@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::{Batch, ColumnType, Position, Schema, TableBatch, system_columns};
-use protocol::Function;
+use protocol::{Function, PagesLeft, Reading};
 use serde_json::json;
 
 use crate::arguments::{GlobalArguments, PreviewArguments};
@@ -50,6 +50,9 @@ struct Page {
     has_more: bool,
     bytes: u64,
     known: Schema,
+    /// The tables that were read to their end, and what is left of the one that was not.
+    readings: Vec<Reading>,
+    pages_left: Option<PagesLeft>,
 }
 
 async fn call(
@@ -69,10 +72,12 @@ async fn call(
     function.close().await;
     let response = answer?;
     let (has_more, bytes) = (response.has_more, response.body_bytes);
+    let (readings, pages_left) = (response.readings.clone(), response.pages_left.clone());
     let batch = Batch::plan(response, &position, &run)
         .map_err(|source| engine::SyncError::Plan { page: 1, source })?;
     out.warn_all(batch.warnings());
-    Ok(Page { batch, has_more, bytes, known: position.schema().clone() })
+    let known = position.schema().clone();
+    Ok(Page { batch, has_more, bytes, known, readings, pages_left })
 }
 
 impl Page {
@@ -100,6 +105,7 @@ impl Page {
             outln!("How its tables are read:");
             super::manifest::describe(manifest);
             outln!("");
+            self.show_calls();
         }
         outln!(
             "{}: one call, {}, {}; {more}. Nothing was written.",
@@ -107,6 +113,24 @@ impl Page {
             words::count(self.batch.rows(), "row"),
             words::bytes(self.bytes),
         );
+    }
+
+    /// How many pages a sync will ask for, as far as the API tells.
+    fn show_calls(&self) {
+        for Reading { table, pages, .. } in &self.readings {
+            outln!("{table}: whole, in {}", words::count(*pages, "page"));
+        }
+        match &self.pages_left {
+            Some(PagesLeft { table, pages }) => outln!(
+                "{table}: a sync asks for about {} more, as the API tells",
+                words::count(*pages, "page")
+            ),
+            None if self.has_more => {
+                outln!("The API does not tell how many pages there are still to ask for.");
+            }
+            None => {}
+        }
+        outln!("");
     }
 
     fn show_table(&self, table: &TableBatch, rows_max: usize, paint: Paint) {
@@ -172,6 +196,8 @@ impl Page {
             "connection": connection.name,
             "has_more": self.has_more,
             "bytes": self.bytes,
+            "readings": self.readings,
+            "pages_left": self.pages_left,
             "tables": tables.collect::<Vec<_>>(),
             "sweeps": self.batch.sweeps().map(|sweep| sweep.table.clone()).collect::<Vec<_>>(),
         })

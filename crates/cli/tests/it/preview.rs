@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::support::{Answer, FakeFunction, Hasmore, page};
+use crate::support::{Answer, FakeFunction, Hasmore, page, write};
 
 fn preview(folder: &std::path::Path, url: &str) -> Hasmore {
     Hasmore::new(folder).args(["preview", "--url", url, "--name", "orders"])
@@ -64,6 +64,47 @@ fn it_goes_on_from_what_has_landed_unless_told_otherwise() {
         .run()
         .expect_code(0);
     assert_eq!(state.json_lines()[0]["commit"], 1, "nothing was written");
+}
+
+#[test]
+fn of_a_manifest_it_tells_how_many_pages_a_sync_will_ask_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let api = FakeFunction::answering(|received| {
+        let path = received.line.split(' ').nth(1).unwrap_or_default();
+        Answer::json(match path {
+            "/shops" => r#"[{"id":1}]"#,
+            "/orders?page=1" => r#"{"rows":[{"id":1},{"id":2}],"total":9}"#,
+            "/orders?page=2" => r#"{"rows":[{"id":3},{"id":4}],"total":9}"#,
+            _ => return Answer::status(404, "{}"),
+        })
+    });
+    let manifest = format!(
+        "name: x\nbase_url: '{}'\ncall: {{pages: 3}}\ntables:\n  shops: {{primary_key: id}}\n  orders:\n    records: rows\n    primary_key: id\n    pagination: {{page: {{to: query.page}}, total: body.total}}\n",
+        api.url()
+    );
+    write(folder.path(), "x.yaml", &manifest);
+    let line = ["preview", "--manifest", "x.yaml"];
+    let ended = Hasmore::new(folder.path()).args(line).run().expect_code(0);
+    let told = ended.stdout.split_once("How its tables are read:").expect("a plan").1;
+    let told = told.replace(&api.url(), "URL");
+    expect![[r#"
+
+          shops: GET URLshops
+            pages: one holds all
+            cursor: none: every sync reads the whole table
+          orders: GET URLorders
+            pages: numbered from 1 as query.page, until body.total is reached; fewer rows than body.total says are an error
+            cursor: none: every sync reads the whole table
+
+        shops: whole, in 1 page
+        orders: a sync asks for about 3 pages more, as the API tells
+
+        x: one call, 5 rows, 45 B; the function has more: a sync would call it again at once. Nothing was written.
+    "#]].assert_eq(&told);
+    let ended = Hasmore::new(folder.path()).args(line).args(["--json"]).run().expect_code(0);
+    let answer = &ended.json_lines()[0];
+    assert_eq!(answer["pages_left"], serde_json::json!({"table": "orders", "pages": 3}));
+    assert_eq!(answer["readings"][0]["reason"], "last_page");
 }
 
 #[test]

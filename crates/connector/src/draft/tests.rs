@@ -335,8 +335,8 @@ fn an_openapi_document_is_a_table_for_every_list() {
                 # The path has the `id` of a row of `orders`.
                 for_each: orders
                 path: "/customers/{{ parent.customer_id }}/orders/{{ parent.id }}/lines"
-                # `sku` is named like a key; check that it is.
-                primary_key: sku
+                # `sku` is named like a key; check that it is. Another parent's rows may have the same.
+                primary_key: [order_id, sku]
                 include: {customer_id: parent.customer_id, order_id: parent.id}
         "##]],
     );
@@ -378,8 +378,10 @@ fn an_openapi_document_at_an_address_is_of_the_api_there() {
     );
 }
 
-/// A recording: the method and the address, what was sent, the kind of the answer, and the answer.
-fn har(entries: &[(&str, &str, &[(&str, &str)], &str, &str)]) -> String {
+/// The method and the address, what was sent, the kind of the answer, and the answer.
+type Entry<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+
+fn har(entries: &[Entry<'_>]) -> String {
     let entries = entries.iter().map(|(method, url, headers, kind, body)| {
         let headers = headers.iter().map(|(name, value)| serde_json::json!({"name": name, "value": value}));
         let sent = (*method == "POST").then(|| serde_json::json!({"mimeType": "application/json", "text": "{\"token\":\"hunter2\",\"q\":1}"}));

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::declarations::is_empty_array;
 use super::read::not_json;
-use super::{MaxDeletes, Reading, TableName};
+use super::{MaxDeletes, PagesLeft, Reading, TableName};
 use crate::json::{self, Validator};
 use crate::{FunctionError, Records, Request, Warning};
 
@@ -20,6 +20,7 @@ pub(super) struct Members {
     pub(super) soft_delete: Option<Bytes>,
     pub(super) has_more: Option<Bytes>,
     pub(super) readings: Vec<Reading>,
+    pub(super) pages_left: Option<PagesLeft>,
     pub(super) max_deletes: Vec<MaxDeletes>,
     pub(super) error_message: Option<Bytes>,
     pub(super) error_type: Option<Bytes>,
@@ -78,6 +79,7 @@ pub(super) fn read_members(value: &Bytes, request: &Request) -> Result<Members, 
             "hasMore" => members.has_more = Some(text),
             // What is not in our form is somebody else's member of that name.
             "readings" => members.readings = serde_json::from_slice(&text).unwrap_or_default(),
+            "pagesLeft" => members.pages_left = serde_json::from_slice(&text).unwrap_or_default(),
             "maxDeletes" => {
                 members.max_deletes = serde_json::from_slice(&text).unwrap_or_default();
             }

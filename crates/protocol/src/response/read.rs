@@ -68,6 +68,7 @@ pub(super) fn read_object(value: &Bytes, request: &Request) -> Result<Response, 
         body_bytes: 0,
         body: Bytes::new(),
         readings: members.readings,
+        pages_left: members.pages_left,
         max_deletes: members.max_deletes,
     };
     if let Some(text) = members.soft_delete {
