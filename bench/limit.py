@@ -2,7 +2,8 @@
 
 limit.py start                 nothing but Python and its DuckDB module: taken off the limit
 limit.py merge DATABASE LINES  read the rows with the types given, merge them by key without an index
-limit.py check DATABASE        rows, distinct keys and the sum of logins in the table users
+limit.py check DATABASE        rows, distinct keys and the sum of logins in the table users, which may have
+                               one more of its name where rows are staged
 """
 import sys
 
@@ -52,7 +53,8 @@ def merge(database, lines):
 def check(database):
     connection = duckdb.connect(database, read_only=True)
     places = connection.execute(
-        "SELECT schema_name FROM duckdb_tables() WHERE table_name = 'users' AND NOT internal"
+        "SELECT schema_name FROM duckdb_tables() WHERE table_name = 'users' AND NOT internal "
+        "AND schema_name NOT LIKE '%\\_staging' ESCAPE '\\'"
     ).fetchall()
     if len(places) != 1:
         sys.exit(f"expected one table named users in {database}, found {len(places)}")

@@ -1,8 +1,8 @@
 //! The matrix: rows × page size × kind of sync, each checked before its time is believed.
 
-use crate::driver::FunctionServer;
 use crate::start;
-use bench::measure::{Cost, measure};
+use bench::driver::FunctionServer;
+use bench::measure::{Cost, measure, median};
 use bench::rows::Rows;
 use std::ffi::OsString;
 use std::fs;
@@ -182,13 +182,6 @@ fn limit_command(options: &Options, words: &[&str]) -> Vec<OsString> {
     let mut command = vec![options.python.clone().into_os_string(), script.into()];
     command.extend(words.iter().map(OsString::from));
     command
-}
-
-/// The run whose CPU is the median.
-fn median(repeats: usize, mut run: impl FnMut() -> Result<Cost, String>) -> Result<Cost, String> {
-    let mut costs = (0..repeats).map(|_| run()).collect::<Result<Vec<_>, _>>()?;
-    costs.sort_by(|a, b| a.cpu_seconds.total_cmp(&b.cpu_seconds));
-    Ok(costs[repeats / 2])
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// The server, ended when this is dropped.
-pub(crate) struct FunctionServer {
+pub struct FunctionServer {
     process: Child,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -12,7 +12,7 @@ pub(crate) struct FunctionServer {
 }
 
 impl FunctionServer {
-    pub(crate) fn start(row_count: usize) -> Result<FunctionServer, String> {
+    pub fn start(row_count: usize) -> Result<FunctionServer, String> {
         let this = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut process = Command::new(this)
             .arg("serve")
@@ -30,12 +30,17 @@ impl FunctionServer {
         Ok(server)
     }
 
-    pub(crate) fn url(&self, page_rows: usize) -> String {
+    /// The API that serves the same rows to GET.
+    pub fn api(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub fn url(&self, page_rows: usize) -> String {
         format!("http://127.0.0.1:{}/?page_rows={page_rows}", self.port)
     }
 
     /// What a sync from here on is sent: a new round sends everything again, edits are 1 % of the rows.
-    pub(crate) fn show(&mut self, round: u64, edits: bool) -> Result<(), String> {
+    pub fn show(&mut self, round: u64, edits: bool) -> Result<(), String> {
         let edits = if edits { "on" } else { "off" };
         for command in [format!("round {round}"), format!("edits {edits}")] {
             writeln!(self.commands, "{command}")

@@ -1,7 +1,6 @@
 //! `cargo xtask bench`: what a sync costs, beside the least that it could cost.
 
 mod cases;
-mod driver;
 mod report;
 mod start;
 

@@ -42,6 +42,16 @@ pub fn measure(command: &[OsString], log: &Path) -> Result<Cost, String> {
     parse(&printed).ok_or_else(|| format!("the stopwatch printed {printed}"))
 }
 
+/// The run whose CPU is the median.
+pub fn median(
+    repeats: usize,
+    mut run: impl FnMut() -> Result<Cost, String>,
+) -> Result<Cost, String> {
+    let mut costs = (0..repeats).map(|_| run()).collect::<Result<Vec<_>, _>>()?;
+    costs.sort_by(|a, b| a.cpu_seconds.total_cmp(&b.cpu_seconds));
+    Ok(costs[repeats / 2])
+}
+
 /// The stopwatch's own side: runs the program, prints its cost, fails as it fails.
 pub fn stopwatch(log: &Path, command: &[OsString]) -> io::Result<()> {
     let [program, arguments @ ..] = command else {

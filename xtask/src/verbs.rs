@@ -69,7 +69,8 @@ pub(crate) fn sim(rest: &[String]) -> Result<(), String> {
 
 pub(crate) fn bench(rest: &[String]) -> Result<(), String> {
     let cargo = Cargo::set_up()?;
-    let environment = python::set_up()?;
+    let interpreter = |environment: PathBuf| environment.join("bin/python");
+    let (python, peers) = (interpreter(python::set_up()?), interpreter(python::set_up_peers()?));
     program::run(&mut cargo.command(&[
         "build",
         "--release",
@@ -85,12 +86,14 @@ pub(crate) fn bench(rest: &[String]) -> Result<(), String> {
             .arg("--hasmore")
             .arg(folder.join("hasmore"))
             .arg("--python")
-            .arg(environment.join("bin/python")),
+            .arg(&python),
     )?;
+    let hasmore = folder.join("hasmore");
+    program::run(Command::new(folder.join("connector")).arg(&hasmore).args([&python, &peers]))?;
     program::run(&mut Command::new(folder.join("columns")))?;
     postgres_cluster::Binaries::obtain()?;
     let quick = rest.iter().filter(|word| *word == "--quick");
-    program::run(Command::new(folder.join("postgres")).args(quick).arg(folder.join("hasmore")))
+    program::run(Command::new(folder.join("postgres")).args(quick).args([hasmore, peers]))
 }
 
 fn lint_phases(phases: &mut Phases) -> Result<(), String> {

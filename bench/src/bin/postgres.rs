@@ -3,16 +3,13 @@
 //!
 //! Counted is the CPU of the client and of the server, whose processes are all our own.
 
-#[path = "../driver.rs"]
-mod driver;
-
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use bench::driver::FunctionServer;
 use bench::measure::measure;
-use driver::FunctionServer;
 use postgres_cluster::{Cluster, SUPERUSER};
 
 /// No power failure is survived, and nothing runs that nobody asked for: both sides have it alike.
@@ -23,6 +20,7 @@ const PAGE_ROWS: usize = 1_000;
 const REPEATS: usize = 3;
 /// What the project holds itself to.
 const FIRST_SYNC_MAX: f64 = 2.0;
+const PEER_MIN: f64 = 6.0;
 
 fn main() -> ExitCode {
     // The function server is this program, too.
@@ -32,9 +30,9 @@ fn main() -> ExitCode {
         ["serve", rows] => serve(rows),
         ["measure", log, _, ..] => bench::measure::stopwatch(Path::new(log), &words[2..])
             .map_err(|error| error.to_string()),
-        [hasmore] => measure_all(Path::new(hasmore), &[100_000, 1_000_000]),
-        ["--quick", hasmore] => measure_all(Path::new(hasmore), &[100_000]),
-        _ => Err("usage: postgres [--quick] HASMORE".to_owned()),
+        [hasmore, peers] => measure_all(hasmore, peers, &[100_000, 1_000_000]),
+        ["--quick", hasmore, peers] => measure_all(hasmore, peers, &[100_000]),
+        _ => Err("usage: postgres [--quick] HASMORE PYTHON_WITH_DLT".to_owned()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,18 +48,25 @@ fn serve(rows: &str) -> Result<(), String> {
     bench::server::serve(rows).map_err(|error| format!("the function server: {error}"))
 }
 
-fn measure_all(hasmore: &Path, row_counts: &[usize]) -> Result<(), String> {
-    let hasmore = std::path::absolute(hasmore).map_err(|error| error.to_string())?;
+fn measure_all(hasmore: &str, peers: &str, row_counts: &[usize]) -> Result<(), String> {
+    // Not resolved: a virtual environment's interpreter is a link that must stay one.
+    let absolute = |path| std::path::absolute(path).map_err(|error| error.to_string());
+    let (hasmore, peers) = (absolute(hasmore)?, absolute(peers)?);
     println!(
         "{:>9}  {:<28} {:>8} {:>8} {:>8} {:>8}",
         "rows", "into Postgres", "client", "server", "CPU s", "× floor"
     );
     let mut verdicts = Vec::new();
     for rows in row_counts {
-        let ratio = Scale::new(&hasmore, *rows)?.run()?;
-        let verdict = if ratio <= FIRST_SYNC_MAX { "met   " } else { "MISSED" };
+        let Ratios { of_floor, of_peer } = Scale::new(&hasmore, &peers, *rows)?.run()?;
+        let verdict = |is_met| if is_met { "met   " } else { "MISSED" };
         verdicts.push(format!(
-            "{verdict}  first sync of {rows} rows into Postgres: {ratio:.2} × the floor, at most {FIRST_SYNC_MAX:.2} ×"
+            "{}  first sync of {rows} rows into Postgres: {of_floor:.2} × the floor, at most {FIRST_SYNC_MAX:.2} ×",
+            verdict(of_floor <= FIRST_SYNC_MAX)
+        ));
+        verdicts.push(format!(
+            "{}  dlt, {rows} rows into Postgres: {of_peer:.1} × the CPU of a first sync, at least {PEER_MIN:.0} ×",
+            verdict(of_peer >= PEER_MIN)
         ));
     }
     println!("\n{}", verdicts.join("\n"));
@@ -81,23 +86,31 @@ impl Cpu {
     }
 }
 
+/// A first sync against what it is held to.
+struct Ratios {
+    of_floor: f64,
+    of_peer: f64,
+}
+
 /// One number of rows.
 struct Scale<'a> {
     hasmore: &'a Path,
+    /// An interpreter with dlt.
+    peers: &'a Path,
     rows: usize,
     cluster: Cluster,
     folder: tempfile::TempDir,
 }
 
 impl Scale<'_> {
-    fn new(hasmore: &Path, rows: usize) -> Result<Scale<'_>, String> {
+    fn new<'a>(hasmore: &'a Path, peers: &'a Path, rows: usize) -> Result<Scale<'a>, String> {
         let folder =
             tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-        Ok(Scale { hasmore, rows, cluster: Cluster::start(&SETTINGS)?, folder })
+        Ok(Scale { hasmore, peers, rows, cluster: Cluster::start(&SETTINGS)?, folder })
     }
 
-    /// Prints each kind of sync and the floor; answers the first sync's part of it.
-    fn run(&self) -> Result<f64, String> {
+    /// Prints each kind of sync, the floor and the peer.
+    fn run(&self) -> Result<Ratios, String> {
         let mut server = FunctionServer::start(self.rows)?;
         let url = server.url(PAGE_ROWS);
         let first = median(|| {
@@ -124,7 +137,26 @@ impl Scale<'_> {
         server.show(round, true)?;
         self.print("1 % edited", self.sync(&url)?, floor);
         self.check()?;
-        Ok(first.sum() / floor.sum())
+        let peer = median(|| {
+            self.psql(&format!("DROP SCHEMA IF EXISTS {NAMESPACE} CASCADE; DROP SCHEMA IF EXISTS {NAMESPACE}_staging CASCADE"))?;
+            self.cpu_of(&self.peer(&server.api())?)
+        })?;
+        self.check()?;
+        self.print("dlt, first sync", peer, floor);
+        Ok(Ratios { of_floor: first.sum() / floor.sum(), of_peer: peer.sum() / first.sum() })
+    }
+
+    /// dlt's REST source over the same rows.
+    fn peer(&self, api: &str) -> Result<Vec<OsString>, String> {
+        let state = self.folder.path().join("dlt");
+        if state.exists() {
+            fs::remove_dir_all(&state).map_err(|error| format!("dlt's folder: {error}"))?;
+        }
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/dlt_rest.py");
+        let mut command = vec![self.peers.as_os_str().to_owned(), script.into()];
+        command.extend([api, &self.url()].map(OsString::from));
+        command.push(state.into());
+        Ok(command)
     }
 
     fn print(&self, what: &str, cpu: Cpu, floor: Cpu) {
@@ -163,7 +195,7 @@ impl Scale<'_> {
     }
 
     fn table(&self) -> Result<String, String> {
-        let query = "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'bench'";
+        let query = "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'bench' AND tablename = 'users'";
         self.psql(query)
     }
 
