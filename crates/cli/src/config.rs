@@ -71,6 +71,9 @@ pub(crate) struct ConnectionConfig {
     pub(crate) lambda: Option<String>,
     /// Who calls AWS, for `lambda`; or for a `url` of a Lambda function that lets in by IAM.
     pub(crate) aws: Option<AwsConfig>,
+    /// Has the `lambda` write its rows to S3 in place of returning them, so that a page may be larger than
+    /// Lambda's 6 MB.
+    pub(crate) s3: Option<S3Config>,
     /// Who calls a `url` that is a function of Google's: each call bears an ID token.
     pub(crate) google: Option<GoogleConfig>,
     /// A Lambda handler on this machine, relative to this file: `folder/file.function`.
@@ -140,6 +143,24 @@ pub(crate) struct AwsConfig {
     pub(crate) endpoint: Option<String>,
 }
 
+/// Where a Lambda function writes its rows: an object for each call, deleted when its page has landed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct S3Config {
+    /// The bucket. The function writes to it; the caller reads, lists and deletes.
+    #[schemars(example = &"rows-in-transit")]
+    pub(crate) bucket: String,
+    /// What the names of objects begin with: `<prefix>/<connection>/<sync>/<call>.json`. Default: hasmore.
+    pub(crate) prefix: Option<String>,
+    /// Whether objects stay where they are.
+    #[serde(default)]
+    pub(crate) keep: bool,
+    /// The bucket's region. Default: the function's.
+    pub(crate) region: Option<String>,
+    /// An address in place of S3's own. Default: `AWS_ENDPOINT_URL_S3`.
+    pub(crate) endpoint: Option<String>,
+}
+
 /// Who calls a function of Google's. It may be empty: then it is the machine's own account.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -191,7 +212,7 @@ pub(crate) struct LimitsConfig {
     pub(crate) batch_bytes: Option<Size>,
     /// … or until its oldest page has waited this long. Default: 10s.
     pub(crate) batch_age: Option<Span>,
-    /// A larger response is refused. Default: 32 MiB for a URL or a command, Lambda's 6,291,556 bytes for a Lambda function or a handler.
+    /// A larger response is refused. Default: 32 MiB for a URL or a command, Lambda's 6,291,556 bytes for a Lambda function or a handler, 512 MiB for an object of `s3`.
     pub(crate) response_bytes: Option<Size>,
     /// A call that takes longer has failed. Default: 60m 30s for a URL or a command, 15m 30s for a Lambda function or a handler.
     pub(crate) call_timeout: Option<Span>,
@@ -359,6 +380,7 @@ fn home_of(key: &str) -> Option<&'static str> {
         ("DestinationConfig", "destination"),
         ("AwsConfig", "aws"),
         ("GoogleConfig", "google"),
+        ("S3Config", "s3"),
         ("ConnectionConfig", "connections.NAME"),
     ]
     .into_iter()

@@ -7,12 +7,12 @@ use std::time::Duration;
 use connector::manifest::Manifest;
 use protocol::{CustomPayload, Secrets, Warning};
 use serde_json::value::RawValue;
-use transport::{AwsOptions, GoogleOptions};
+use transport::{AwsOptions, GoogleOptions, S3Options};
 
 use crate::arguments::{GivenConnection, GlobalArguments, RangeArguments};
 use crate::config::{
     AwsConfig, Config, ConnectionConfig, DeleteMode, Keyless, LimitsConfig, Naming, OptionsConfig,
-    SoftDeleteTiming, StringInference, load_manifest, nearest,
+    S3Config, SoftDeleteTiming, StringInference, load_manifest, nearest,
 };
 use crate::failure::Failure;
 use crate::location::{Location, has_inline_password, whole};
@@ -59,6 +59,7 @@ pub(crate) enum FunctionSource {
     Lambda {
         function: String,
         aws: AwsOptions,
+        s3: Option<S3Options>,
     },
     /// `folder` is where relative paths begin.
     Handler {
@@ -161,7 +162,7 @@ impl Connection {
     ) -> Result<Connection, Failure> {
         let mut resolver = Resolver { folder, concealed: Secrets::default() };
         let namespace = config.namespace.clone().unwrap_or_else(|| reference::namespace_of(name));
-        let function = resolver.function(config).map_err(|failure| failure.of(name))?;
+        let function = resolver.function(name, config).map_err(|failure| failure.of(name))?;
         let (secrets, mut warnings) =
             resolver.secrets(config).map_err(|failure| failure.of(name))?;
         let to = config.destination.as_ref().map(|to| to.to.as_path()).or(destination);
@@ -249,7 +250,11 @@ struct Resolver<'folder> {
 }
 
 impl Resolver<'_> {
-    fn function(&mut self, config: &ConnectionConfig) -> Result<FunctionSource, Failure> {
+    fn function(
+        &mut self,
+        name: &str,
+        config: &ConnectionConfig,
+    ) -> Result<FunctionSource, Failure> {
         let folder = self.folder.to_owned();
         if let Some(url) = &config.url {
             let headers = self.all("header", &config.headers)?;
@@ -262,7 +267,8 @@ impl Resolver<'_> {
         }
         if let Some(function) = &config.lambda {
             let aws = self.aws(&config.aws.clone().unwrap_or_default())?;
-            return Ok(FunctionSource::Lambda { function: function.clone(), aws });
+            let s3 = config.s3.as_ref().map(|s3| s3_options(s3, name));
+            return Ok(FunctionSource::Lambda { function: function.clone(), aws, s3 });
         }
         if let Some(manifest) = &config.manifest {
             let manifest = load_manifest(&whole(&folder, manifest))?;
@@ -355,6 +361,22 @@ impl Resolver<'_> {
             }
         }
         Ok((secrets, warnings))
+    }
+}
+
+/// Objects of one connection lie in a folder of its own (Dec-05).
+fn s3_options(config: &S3Config, connection: &str) -> S3Options {
+    let default = S3Options::default();
+    let prefix = config.prefix.as_ref().unwrap_or(&default.folder);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' };
+    let connection: String = connection.chars().map(plain).collect();
+    S3Options {
+        bucket: config.bucket.clone(),
+        folder: format!("{prefix}/{connection}"),
+        region: config.region.clone(),
+        endpoint: config.endpoint.clone(),
+        keep: config.keep,
+        ..default
     }
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use connector::{Connector, Via};
-use protocol::{Function, FunctionError, Request, Response};
+use protocol::{Function, FunctionError, ObjectPlace, Request, Response};
 use tokio::sync::watch;
 use transport::{
     Cancellable, CommandFunction, CommandOptions, HandlerFunction, HandlerOptions, HttpFunction,
-    HttpOptions, LambdaFunction, LambdaOptions, Log, Retrying, UpstreamProxy,
+    HttpOptions, LambdaFunction, LambdaOptions, Log, Retrying, S3Options, UpstreamProxy,
 };
 
 use crate::connection::{Connection, FunctionSource};
@@ -37,6 +37,25 @@ impl OpenFunction {
     pub(crate) async fn close(&self) {
         self.function.close().await;
     }
+
+    /// Deletes the objects of pages that a command has shown and will not land.
+    ///
+    /// # Errors
+    /// The reason why one of them is still there.
+    pub(crate) async fn delete_objects(&self) -> Result<(), FunctionError> {
+        self.function.delete_objects().await
+    }
+
+    /// Deletes an object whose page has landed (F-058).
+    ///
+    /// # Errors
+    /// The reason why it is still there.
+    pub(crate) async fn delete_object(&self, place: &ObjectPlace) -> Result<(), FunctionError> {
+        match &*self.function.0 {
+            AnyFunction::Lambda(function) => function.delete(place).await,
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A function without any concern around its calls: what it answers is what one hears.
@@ -58,6 +77,14 @@ impl BareFunction {
     /// Ends what it started; the next call starts it anew.
     pub(crate) async fn close(&self) {
         self.0.close().await;
+    }
+
+    /// Deletes the objects of pages that were looked at.
+    ///
+    /// # Errors
+    /// The reason why one of them is still there.
+    pub(crate) async fn delete_objects(&self) -> Result<(), FunctionError> {
+        self.0.delete_objects().await
     }
 
     /// The most memory that its process has held, where it has one that goes on between calls.
@@ -118,12 +145,19 @@ impl AnyFunction {
                 };
                 AnyFunction::Url(Box::new(HttpFunction::new(url, options)?))
             }
-            FunctionSource::Lambda { function, aws } => {
+            FunctionSource::Lambda { function, aws, s3 } => {
                 let default = LambdaOptions::default();
+                // Where there are objects, it is they that are large.
+                let for_payloads = bytes_max.filter(|_| s3.is_none());
+                let s3 = s3.clone().map(|s3| S3Options {
+                    object_bytes_max: bytes_max.unwrap_or(s3.object_bytes_max),
+                    ..s3
+                });
                 let options = LambdaOptions {
                     aws: aws.clone(),
                     timeout: timeout.unwrap_or(default.timeout),
-                    payload_bytes_max: bytes_max.unwrap_or(default.payload_bytes_max),
+                    payload_bytes_max: for_payloads.unwrap_or(default.payload_bytes_max),
+                    s3,
                     ..default
                 };
                 AnyFunction::Lambda(Box::new(LambdaFunction::new(function, options)?))
@@ -174,6 +208,13 @@ impl AnyFunction {
 struct Shared(Arc<AnyFunction>);
 
 impl Shared {
+    async fn delete_objects(&self) -> Result<(), FunctionError> {
+        match &*self.0 {
+            AnyFunction::Lambda(function) => function.delete_all().await,
+            _ => Ok(()),
+        }
+    }
+
     async fn close(&self) {
         if let AnyFunction::Handler(handler) = &*self.0 {
             handler.close().await;

@@ -29,6 +29,7 @@ mod explain;
 mod failure;
 mod grid;
 mod log;
+mod objects;
 mod output;
 mod paint;
 mod progress;

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use protocol::{Failure, Function, FunctionError, Request, Response, Secrets};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-use crate::aws::{AwsOptions, AwsSigner};
+use crate::aws::{AwsIdentity, AwsOptions, AwsSigner};
 use crate::body::{self, BodyError};
 use crate::failure::reported;
 use crate::google::{GoogleOptions, IdTokens};
@@ -102,7 +102,8 @@ impl HttpFunction {
         let route = Route::to(&uri, &options.proxies)?;
         let signer = options.aws.as_ref().map(|aws| {
             let region = aws.region(region_of(&uri))?;
-            Ok(AwsSigner::new("lambda", &region, aws, &options.proxies))
+            let identity = AwsIdentity::new(&region, aws, &options.proxies);
+            Ok::<_, FunctionError>(AwsSigner::new("lambda", &region, identity))
         });
         let signer = signer.transpose()?;
         let google = options.google.as_ref();

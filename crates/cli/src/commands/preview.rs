@@ -66,8 +66,10 @@ async fn call(
     let position = if from_start { Position::default() } else { stored };
     let function = OpenFunction::open(connection, out.for_transport(), stop.receiver())?;
     let answer = function.call(&run.request(position.state().clone())).await;
+    let deleted = function.delete_objects().await;
     function.close().await;
     let response = answer?;
+    deleted?;
     let (has_more, bytes) = (response.has_more, response.body_bytes);
     let batch = Batch::plan(response, &position, &run)
         .map_err(|source| engine::SyncError::Plan { page: 1, source })?;

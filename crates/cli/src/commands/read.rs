@@ -90,8 +90,9 @@ async fn read(
         }
         state = response.state;
     }
+    let deleted = function.delete_objects().await;
     function.close().await;
-    Ok(())
+    deleted.map_err(Failure::from)
 }
 
 /// JSON without the white space between its values; what it holds stays as it came.

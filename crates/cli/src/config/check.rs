@@ -72,6 +72,7 @@ fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: 
     if connection.aws.is_some() && connection.url.is_none() && connection.lambda.is_none() {
         problems.push(Problem::new(at.member("aws"), "`aws` is for a `lambda` or a `url`"));
     }
+    check_s3(connection, at, problems);
     if connection.google.is_some() && connection.url.is_none() {
         problems.push(Problem::new(at.member("google"), "`google` is for a `url`"));
     }
@@ -95,6 +96,28 @@ fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: 
             at.member("environment"),
             "`environment` is for the process of a `handler` or a `command`",
         ));
+    }
+}
+
+fn check_s3(connection: &ConnectionConfig, at: &Connection<'_>, problems: &mut Vec<Problem>) {
+    let Some(s3) = &connection.s3 else { return };
+    if connection.lambda.is_none() {
+        problems.push(Problem::new(at.member("s3"), "`s3` is for a `lambda`"));
+    }
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    if !(3..=63).contains(&s3.bucket.len()) || !s3.bucket.bytes().all(allowed) {
+        let message = "a bucket's name has 3 to 63 of a-z, 0-9, - and .";
+        problems.push(Problem::new(at.inner("s3", "bucket"), message));
+    }
+    let is_part = |part: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=".contains(&byte);
+        !part.is_empty() && part != "." && part != ".." && part.bytes().all(allowed)
+    };
+    if s3.prefix.as_ref().is_some_and(|prefix| !prefix.split('/').all(is_part)) {
+        let message =
+            "a `prefix` is made of letters, digits, - _ . and =, with / between its parts";
+        problems.push(Problem::new(at.inner("s3", "prefix"), message));
     }
 }
 

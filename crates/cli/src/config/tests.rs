@@ -110,7 +110,7 @@ connections:
             hasmore.yaml:7:5: unknown key `flavour`
               |
             7 |     flavour: sweet
-              |     ^^^^^^^ known here: url, headers, lambda, aws, google, handler, python, task_root, command, manifest, environment, secrets, secrets_file, allow_inline_secrets, custom_payload, destination, namespace, schema_changes, mode, max_deletes, tables, options, limits
+              |     ^^^^^^^ known here: url, headers, lambda, aws, s3, google, handler, python, task_root, command, manifest, environment, secrets, secrets_file, allow_inline_secrets, custom_payload, destination, namespace, schema_changes, mode, max_deletes, tables, options, limits
             hasmore.yaml:9:7: unknown key `delete_mod`
               |
             9 |       delete_mod: hard

@@ -16,6 +16,7 @@ mod google;
 mod init;
 mod interrupt;
 mod lambda;
+mod lambda_s3;
 mod locks;
 mod log_events;
 mod main_job;

@@ -69,6 +69,7 @@ pub(super) fn read_object(value: &Bytes, request: &Request) -> Result<Response, 
         body: Bytes::new(),
         readings: members.readings,
         max_deletes: members.max_deletes,
+        object: None,
     };
     if let Some(text) = members.soft_delete {
         response.soft_delete = read_soft_delete(&text, &response)?;
