@@ -76,6 +76,8 @@ pub(crate) struct ConnectionConfig {
     pub(crate) s3: Option<S3Config>,
     /// Who calls a `url` that is a function of Google's: each call bears an ID token.
     pub(crate) google: Option<GoogleConfig>,
+    /// What lets in to a `url` that is a function of Azure's: its key, or a token of Microsoft Entra ID.
+    pub(crate) azure: Option<AzureConfig>,
     /// A Lambda handler on this machine, relative to this file: `folder/file.function`.
     #[schemars(example = "orders/lambda_function.lambda_handler")]
     pub(crate) handler: Option<String>,
@@ -95,7 +97,8 @@ pub(crate) struct ConnectionConfig {
     #[schemars(schema_with = "texts")]
     pub(crate) environment: BTreeMap<String, String>,
     /// What the function needs to log in, by name. Each value refers to where the secret is:
-    /// `${NAME}` for an environment variable, `file:path` for the content of a file.
+    /// `${NAME}` for an environment variable, `file:path` for the content of a file, `aws-secret:`,
+    /// `aws-parameter:`, `google-secret:`, `azure-secret:` or `vault:` for what a store keeps.
     pub(crate) secrets: BTreeMap<String, String>,
     /// A JSON file with one object; its members are secrets, of any JSON type. Members of `secrets`
     /// win over it.
@@ -168,9 +171,40 @@ pub(crate) struct GoogleConfig {
     /// Whom the ID token is for. Default: the URL without its query.
     #[schemars(example = &"https://orders-abcdefgh-ew.a.run.app")]
     pub(crate) audience: Option<String>,
-    /// The JSON file of a service account's key, relative to this file. Default: that of
+    /// The JSON file of a service account's key, or of an identity of another cloud, relative to this file. Default: that of
     /// `GOOGLE_APPLICATION_CREDENTIALS`, then the account of the machine.
     pub(crate) key_file: Option<PathBuf>,
+}
+
+/// What lets in to a function of Azure's. With neither `key` nor `resource` there is nothing to say.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AzureConfig {
+    /// A key of the function or its app. `${NAME}` stands for an environment variable.
+    #[schemars(example = "${ORDERS_KEY}")]
+    pub(crate) key: Option<String>,
+    /// Where the key goes. Default: header.
+    pub(crate) key_in: Option<KeyPlace>,
+    /// For Entra ID in place of a key: the application that the function belongs to.
+    #[schemars(example = "api://12345678-90ab-cdef-1234-567890abcdef")]
+    pub(crate) resource: Option<String>,
+    /// Who calls. Default: `AZURE_TENANT_ID`.
+    pub(crate) tenant_id: Option<String>,
+    /// Default: `AZURE_CLIENT_ID`.
+    pub(crate) client_id: Option<String>,
+    /// `${NAME}` stands for an environment variable. Default: `AZURE_CLIENT_SECRET`, then
+    /// `AZURE_FEDERATED_TOKEN_FILE`, then the machine's managed identity.
+    pub(crate) client_secret: Option<String>,
+}
+
+/// Where a function key goes.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum KeyPlace {
+    /// `x-functions-key`.
+    Header,
+    /// `?code=…`.
+    Query,
 }
 
 /// A program and its arguments.
@@ -381,6 +415,7 @@ fn home_of(key: &str) -> Option<&'static str> {
         ("AwsConfig", "aws"),
         ("GoogleConfig", "google"),
         ("S3Config", "s3"),
+        ("AzureConfig", "azure"),
         ("ConnectionConfig", "connections.NAME"),
     ]
     .into_iter()

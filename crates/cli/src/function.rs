@@ -11,10 +11,12 @@ use transport::{
 };
 
 use crate::connection::{Connection, FunctionSource};
+use crate::secrets::Renewing;
 
-/// A function at work: tried again where that helps, given up when a stop is asked for.
+/// A function at work: tried again where that helps, with new secrets where the old ones no longer let
+/// in, given up when a stop is asked for.
 pub(crate) struct OpenFunction {
-    calls: Cancellable<Retrying<Shared>>,
+    calls: Cancellable<Renewing<Retrying<Shared>>>,
     function: Shared,
 }
 
@@ -29,7 +31,9 @@ impl OpenFunction {
         stop: watch::Receiver<bool>,
     ) -> Result<OpenFunction, FunctionError> {
         let function = Shared(Arc::new(AnyFunction::open(connection, &log, None)?));
-        let calls = Cancellable::new(Retrying::new(function.clone(), log), stop);
+        let retrying = Retrying::new(function.clone(), Arc::clone(&log));
+        let renewing = Renewing::new(retrying, connection, log);
+        let calls = Cancellable::new(renewing, stop);
         Ok(OpenFunction { calls, function })
     }
 
@@ -133,7 +137,7 @@ impl AnyFunction {
         };
         let (timeout, bytes_max) = (connection.call_timeout, connection.response_bytes_max);
         Ok(match &connection.function {
-            FunctionSource::Url { url, headers, aws, google } => {
+            FunctionSource::Url { url, headers, aws, google, azure } => {
                 let default = HttpOptions::default();
                 let options = HttpOptions {
                     headers: headers.clone(),
@@ -141,6 +145,7 @@ impl AnyFunction {
                     response_bytes_max: bytes_max.unwrap_or(default.response_bytes_max),
                     aws: aws.clone(),
                     google: google.clone(),
+                    azure: azure.clone(),
                     ..default
                 };
                 AnyFunction::Url(Box::new(HttpFunction::new(url, options)?))

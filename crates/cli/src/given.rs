@@ -42,6 +42,7 @@ impl GivenConnection {
                 endpoint: None,
             }),
             google: None,
+            azure: None,
             handler: self.handler.clone(),
             python: self.python.clone(),
             task_root: self.task_root.clone(),

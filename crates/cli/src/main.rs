@@ -34,6 +34,7 @@ mod output;
 mod paint;
 mod progress;
 mod report;
+mod secrets;
 mod words;
 
 #[cfg(test)]

@@ -38,9 +38,11 @@ mod node;
 mod python;
 
 // What several of them share.
+mod ask;
 mod aws;
 mod body;
 mod chance;
+mod entra;
 mod failure;
 mod google;
 mod listener;
@@ -51,6 +53,7 @@ mod output;
 mod process;
 mod redaction;
 mod route;
+mod secret_store;
 
 // What is behind a function.
 mod upstream;
@@ -60,6 +63,7 @@ pub use aws::AwsOptions;
 pub use cancel::Cancellable;
 pub use client::{HttpFunction, HttpOptions, SETUP_TEST_TIMEOUT};
 pub use command::{CommandFunction, CommandOptions};
+pub use entra::EntraOptions;
 pub use google::GoogleOptions;
 pub use handler::{HandlerFunction, HandlerOptions, LAMBDA_PAYLOAD_BYTES_MAX};
 pub use http_server::{HttpKey, HttpServer, HttpServerOptions};
@@ -69,4 +73,5 @@ pub use log::{Log, LogLine, LogSource, no_log};
 pub use object_rows::S3Options;
 pub use retry::{Chance, Retrying, Sleep};
 pub use route::Proxies;
+pub use secret_store::{SecretAddress, SecretReader};
 pub use upstream::{Exchange, Fault, Upstream, UpstreamProxy};

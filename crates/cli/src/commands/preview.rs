@@ -27,8 +27,9 @@ pub(crate) fn run(
     let names: Vec<String> = arguments.connection.iter().cloned().collect();
     let mut selected = connection::selected(global, &names, &arguments.given)?;
     let selected = selected.pop().expect("one connection was asked for");
-    let connection = Arc::new(selected.ready?.without_state()?);
+    let connection = selected.ready?.without_state()?;
     super::runtime().block_on(async {
+        let connection = Arc::new(connection.with_stored_secrets().await?);
         let stop = Stop::listen(log);
         let page = call(&connection, arguments.from_start, log, &stop).await;
         match page {

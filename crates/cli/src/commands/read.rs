@@ -21,10 +21,10 @@ pub(crate) fn run(
     let names: Vec<String> = arguments.connection.iter().cloned().collect();
     let mut selected = connection::selected(global, &names, &arguments.given)?;
     let selected = selected.pop().expect("a connection was asked for");
-    let connection = Arc::new(
-        only(selected.ready?.without_state()?, &arguments.table)?.within(&arguments.range)?,
-    );
+    let connection =
+        only(selected.ready?.without_state()?, &arguments.table)?.within(&arguments.range)?;
     super::runtime().block_on(async {
+        let connection = Arc::new(connection.with_stored_secrets().await?);
         let stop = Stop::listen(log);
         match read(&connection, arguments, log, &stop).await {
             Ok(()) => Ok(Exit::Landed),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use connector::yaml::{Entry, Node, Place, Problem};
+use transport::SecretAddress;
 
 use super::{ConfigFile, ConnectionConfig};
 use crate::reference;
@@ -73,6 +74,7 @@ fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: 
         problems.push(Problem::new(at.member("aws"), "`aws` is for a `lambda` or a `url`"));
     }
     check_s3(connection, at, problems);
+    check_azure(connection, at, problems);
     if connection.google.is_some() && connection.url.is_none() {
         problems.push(Problem::new(at.member("google"), "`google` is for a `url`"));
     }
@@ -96,6 +98,41 @@ fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: 
             at.member("environment"),
             "`environment` is for the process of a `handler` or a `command`",
         ));
+    }
+}
+
+fn check_azure(connection: &ConnectionConfig, at: &Connection<'_>, problems: &mut Vec<Problem>) {
+    let Some(azure) = &connection.azure else { return };
+    let mut wrong = |message: &str| problems.push(Problem::new(at.member("azure"), message));
+    if connection.url.is_none() {
+        wrong("`azure` is for a `url`");
+    }
+    if connection.google.is_some() || connection.aws.is_some() {
+        wrong(
+            "a `url` is one of Azure's, Google's or AWS's; keep one of `azure`, `google` and `aws`",
+        );
+    }
+    match (&azure.key, &azure.resource) {
+        (Some(_), Some(_)) => wrong(
+            "a function lets in by its `key` or by Entra ID; keep one of `key` and `resource`",
+        ),
+        (None, None) => wrong("`azure` wants a `key`, or the `resource` that a token is for"),
+        _ => {}
+    }
+    if azure.key_in.is_some() && azure.key.is_none() {
+        wrong("`key_in` says where the `key` goes, and there is none");
+    }
+    for (member, text) in [("key", &azure.key), ("client_secret", &azure.client_secret)] {
+        let Some(text) = text else { continue };
+        if let Err(message) = reference::check(text) {
+            problems.push(Problem::new(at.inner("azure", member), message));
+        } else if reference::variables(text).is_empty() && !connection.allow_inline_secrets {
+            let message = format!("the secret `{member}` stands in the file itself");
+            let problem = Problem::new(at.inner("azure", member), message);
+            problems.push(
+                problem.suggesting(Some("write `${NAME}` for an environment variable".into())),
+            );
+        }
     }
 }
 
@@ -124,6 +161,11 @@ fn check_s3(connection: &ConnectionConfig, at: &Connection<'_>, problems: &mut V
 fn check_secrets(connection: &ConnectionConfig, at: &Connection<'_>, problems: &mut Vec<Problem>) {
     let inline = |value: &str| reference::check(value).is_ok() && !reference::is_reference(value);
     for (name, value) in &connection.secrets {
+        if let Some(Err(message)) = SecretAddress::parse(value) {
+            problems.push(Problem::new(at.inner("secrets", name), message));
+        }
+    }
+    for (name, value) in &connection.secrets {
         if inline(value) && !connection.allow_inline_secrets {
             problems.push(
                 Problem::new(
@@ -131,7 +173,7 @@ fn check_secrets(connection: &ConnectionConfig, at: &Connection<'_>, problems: &
                     format!("the secret {name:.60} stands in the file itself"),
                 )
                 .suggesting(Some(
-                    "write `${NAME}` for an environment variable, or `file:path`".into(),
+                    "write `${NAME}` for an environment variable, `file:path`, or the place in a store".into(),
                 )),
             );
         }

@@ -1,9 +1,14 @@
-//! Codes of what lies in a cloud beside the function: its objects.
+//! Codes of what lies in a cloud beside the function: objects, secrets, tokens.
 
 use super::Explanation;
 use super::codes::{config, function, warning};
 
 pub(super) const ALL: &[Explanation] = &[
+    config(
+        "azure_no_token",
+        "Nobody gave a token of Microsoft Entra ID: no application is named, its secret is wrong or over, or the machine has no managed identity.",
+        "Set `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`, or write them under `azure`; check that the application may use the `resource`.",
+    ),
     config(
         "invalid_object_name",
         "An object of S3 cannot have the name that `s3: {prefix: …}` makes.",
@@ -23,6 +28,21 @@ pub(super) const ALL: &[Explanation] = &[
         "s3_wrong_region",
         "The bucket is in another region than the function.",
         "Name the bucket's region with `s3: {region: …}`.",
+    ),
+    config(
+        "secret_access_denied",
+        "The store knows the secret, or does not tell, and does not let the caller read it.",
+        "Let the caller read it: `secretsmanager:GetSecretValue`, `ssm:GetParameter` with `kms:Decrypt`, *Secret Manager Secret Accessor*, *Key Vault Secrets User*, or a policy of Vault.",
+    ),
+    config(
+        "secret_not_found",
+        "The store has no secret of that name, no such version, or no such member in it.",
+        "Correct the name, the part after `#`, or the region.",
+    ),
+    config(
+        "secret_store_unavailable",
+        "The store of secrets did not answer, three times.",
+        "Try again later; check the address, and the proxy if there is one.",
     ),
     function(
         "ambiguous_s3_response",

@@ -6,6 +6,7 @@
 mod support;
 
 mod arrows;
+mod azure;
 mod bad_input;
 mod check;
 mod config;
@@ -29,6 +30,7 @@ mod postgres;
 mod preview;
 mod requests;
 mod schema;
+mod secrets;
 mod serve;
 mod setup_test;
 #[cfg(target_os = "linux")]
