@@ -53,6 +53,7 @@ const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
 /// The instance's own address is tried last, and most machines are no instance.
 const INSTANCE_TIMEOUT: Duration = Duration::from_secs(2);
 const INSTANCE_HOST: &str = "169.254.169.254";
+const CONTAINER_HOST: &str = "169.254.170.2";
 const CREDENTIALS_BYTES_MAX: u64 = 1 << 20;
 const ROLE_SESSION: &str = "hasmore";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
@@ -274,7 +275,9 @@ impl Sender {
         }
         let uri: Uri = request.uri().clone();
         let route = Route::to(&uri, &self.proxies);
-        let route = if host == INSTANCE_HOST { Ok(Route::Straight) } else { route };
+        // The machine's own services are asked straight.
+        let is_own = [INSTANCE_HOST, CONTAINER_HOST].contains(&host);
+        let route = if is_own { Ok(Route::Straight) } else { route };
         let route = route.map_err(|error| Error::config_invalid(error.to_string()))?;
         if let Some(authorization) = route.authorization() {
             request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization.clone());

@@ -6,6 +6,7 @@
 mod support;
 
 mod arrows;
+mod aws_credentials;
 mod azure;
 mod bad_input;
 mod check;
