@@ -471,6 +471,9 @@ pub(crate) struct GivenConnection {
     /// The region of the Lambda function, unless its ARN or AWS_REGION says it
     #[arg(long, value_name = "REGION", requires = "lambda")]
     pub(crate) region: Option<String>,
+    /// The bucket of S3 that the Lambda function writes its rows to, in place of returning them
+    #[arg(long, value_name = "NAME", requires = "lambda")]
+    pub(crate) bucket: Option<String>,
     /// A program that reads the request on standard input and writes the response
     #[arg(long, value_name = "LINE", group = "function")]
     pub(crate) command: Option<CommandConfig>,

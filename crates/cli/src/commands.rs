@@ -74,6 +74,10 @@ fn each(
         let mut worst = Exit::Landed;
         let mut connections = connections.into_iter();
         while let Some(Selected { name, ready }) = connections.next() {
+            let ready = match ready {
+                Ok(connection) => connection.with_stored_secrets().await,
+                Err(failure) => Err(failure),
+            };
             let exit = match ready {
                 Ok(connection) => work(Arc::new(connection), &stop).await,
                 Err(failure) => {

@@ -71,8 +71,13 @@ pub(crate) struct ConnectionConfig {
     pub(crate) lambda: Option<String>,
     /// Who calls AWS, for `lambda`; or for a `url` of a Lambda function that lets in by IAM.
     pub(crate) aws: Option<AwsConfig>,
+    /// Has the `lambda` write its rows to S3 in place of returning them, so that a page may be larger than
+    /// Lambda's 6 MB.
+    pub(crate) s3: Option<S3Config>,
     /// Who calls a `url` that is a function of Google's: each call bears an ID token.
     pub(crate) google: Option<GoogleConfig>,
+    /// What lets in to a `url` that is a function of Azure's: its key, or a token of Microsoft Entra ID.
+    pub(crate) azure: Option<AzureConfig>,
     /// A Lambda handler on this machine, relative to this file: `folder/file.function`.
     #[schemars(example = "orders/lambda_function.lambda_handler")]
     pub(crate) handler: Option<String>,
@@ -92,7 +97,8 @@ pub(crate) struct ConnectionConfig {
     #[schemars(schema_with = "texts")]
     pub(crate) environment: BTreeMap<String, String>,
     /// What the function needs to log in, by name. Each value refers to where the secret is:
-    /// `${NAME}` for an environment variable, `file:path` for the content of a file.
+    /// `${NAME}` for an environment variable, `file:path` for the content of a file, `aws-secret:`,
+    /// `aws-parameter:`, `google-secret:`, `azure-secret:` or `vault:` for what a store keeps.
     pub(crate) secrets: BTreeMap<String, String>,
     /// A JSON file with one object; its members are secrets, of any JSON type. Members of `secrets`
     /// win over it.
@@ -140,6 +146,24 @@ pub(crate) struct AwsConfig {
     pub(crate) endpoint: Option<String>,
 }
 
+/// Where a Lambda function writes its rows: an object for each call, deleted when its page has landed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct S3Config {
+    /// The bucket. The function writes to it; the caller reads, lists and deletes.
+    #[schemars(example = &"rows-in-transit")]
+    pub(crate) bucket: String,
+    /// What the names of objects begin with: `<prefix>/<connection>/<sync>/<call>.json`. Default: hasmore.
+    pub(crate) prefix: Option<String>,
+    /// Whether objects stay where they are.
+    #[serde(default)]
+    pub(crate) keep: bool,
+    /// The bucket's region. Default: the function's.
+    pub(crate) region: Option<String>,
+    /// An address in place of S3's own. Default: `AWS_ENDPOINT_URL_S3`.
+    pub(crate) endpoint: Option<String>,
+}
+
 /// Who calls a function of Google's. It may be empty: then it is the machine's own account.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -147,9 +171,40 @@ pub(crate) struct GoogleConfig {
     /// Whom the ID token is for. Default: the URL without its query.
     #[schemars(example = &"https://orders-abcdefgh-ew.a.run.app")]
     pub(crate) audience: Option<String>,
-    /// The JSON file of a service account's key, relative to this file. Default: that of
+    /// The JSON file of a service account's key, or of an identity of another cloud, relative to this file. Default: that of
     /// `GOOGLE_APPLICATION_CREDENTIALS`, then the account of the machine.
     pub(crate) key_file: Option<PathBuf>,
+}
+
+/// What lets in to a function of Azure's. With neither `key` nor `resource` there is nothing to say.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AzureConfig {
+    /// A key of the function or its app. `${NAME}` stands for an environment variable.
+    #[schemars(example = "${ORDERS_KEY}")]
+    pub(crate) key: Option<String>,
+    /// Where the key goes. Default: header.
+    pub(crate) key_in: Option<KeyPlace>,
+    /// For Entra ID in place of a key: the application that the function belongs to.
+    #[schemars(example = "api://12345678-90ab-cdef-1234-567890abcdef")]
+    pub(crate) resource: Option<String>,
+    /// Who calls. Default: `AZURE_TENANT_ID`.
+    pub(crate) tenant_id: Option<String>,
+    /// Default: `AZURE_CLIENT_ID`.
+    pub(crate) client_id: Option<String>,
+    /// `${NAME}` stands for an environment variable. Default: `AZURE_CLIENT_SECRET`, then
+    /// `AZURE_FEDERATED_TOKEN_FILE`, then the machine's managed identity.
+    pub(crate) client_secret: Option<String>,
+}
+
+/// Where a function key goes.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum KeyPlace {
+    /// `x-functions-key`.
+    Header,
+    /// `?code=…`.
+    Query,
 }
 
 /// A program and its arguments.
@@ -191,7 +246,7 @@ pub(crate) struct LimitsConfig {
     pub(crate) batch_bytes: Option<Size>,
     /// … or until its oldest page has waited this long. Default: 10s.
     pub(crate) batch_age: Option<Span>,
-    /// A larger response is refused. Default: 32 MiB for a URL or a command, Lambda's 6,291,556 bytes for a Lambda function or a handler.
+    /// A larger response is refused. Default: 32 MiB for a URL or a command, Lambda's 6,291,556 bytes for a Lambda function or a handler, 512 MiB for an object of `s3`.
     pub(crate) response_bytes: Option<Size>,
     /// A call that takes longer has failed. Default: 60m 30s for a URL or a command, 15m 30s for a Lambda function or a handler.
     pub(crate) call_timeout: Option<Span>,
@@ -359,6 +414,8 @@ fn home_of(key: &str) -> Option<&'static str> {
         ("DestinationConfig", "destination"),
         ("AwsConfig", "aws"),
         ("GoogleConfig", "google"),
+        ("S3Config", "s3"),
+        ("AzureConfig", "azure"),
         ("ConnectionConfig", "connections.NAME"),
     ]
     .into_iter()

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use connector::manifest::Manifest;
 use protocol::{CustomPayload, Secrets, Warning};
-use serde_json::value::RawValue;
-use transport::{AwsOptions, GoogleOptions};
+use transport::{AwsOptions, EntraOptions, GoogleOptions, S3Options};
 
 use crate::arguments::{GivenConnection, GlobalArguments, RangeArguments};
 use crate::config::{
-    AwsConfig, Config, ConnectionConfig, DeleteMode, Keyless, LimitsConfig, Naming, OptionsConfig,
-    SoftDeleteTiming, StringInference, load_manifest, nearest,
+    AwsConfig, Config, ConnectionConfig, DeleteMode, KeyPlace, Keyless, LimitsConfig, Naming,
+    OptionsConfig, S3Config, SoftDeleteTiming, StringInference, load_manifest, nearest,
 };
 use crate::failure::Failure;
 use crate::location::{Location, has_inline_password, whole};
 use crate::reference;
+use crate::secrets::{SecretSources, missing};
 
 /// Everything a command needs to know about a connection. `Debug` prints its name only.
 #[derive(Clone)]
@@ -30,6 +31,10 @@ pub(crate) struct Connection {
     pub(crate) memory_bytes_max: Option<u64>,
     pub(crate) agent: String,
     pub(crate) secrets: Secrets,
+    /// Where they come from.
+    pub(crate) sources: SecretSources,
+    /// Those that have come in their place since.
+    pub(crate) renewed: Arc<Mutex<Secrets>>,
     /// What must not appear in a log beside the secrets: values looked up for headers and the like.
     pub(crate) concealed: Secrets,
     pub(crate) custom_payload: CustomPayload,
@@ -55,10 +60,12 @@ pub(crate) enum FunctionSource {
         headers: Vec<(String, String)>,
         aws: Option<AwsOptions>,
         google: Option<GoogleOptions>,
+        azure: Option<EntraOptions>,
     },
     Lambda {
         function: String,
         aws: AwsOptions,
+        s3: Option<S3Options>,
     },
     /// `folder` is where relative paths begin.
     Handler {
@@ -161,9 +168,10 @@ impl Connection {
     ) -> Result<Connection, Failure> {
         let mut resolver = Resolver { folder, concealed: Secrets::default() };
         let namespace = config.namespace.clone().unwrap_or_else(|| reference::namespace_of(name));
-        let function = resolver.function(config).map_err(|failure| failure.of(name))?;
-        let (secrets, mut warnings) =
-            resolver.secrets(config).map_err(|failure| failure.of(name))?;
+        let function = resolver.function(name, config).map_err(|failure| failure.of(name))?;
+        let sources = SecretSources::of(config, folder);
+        let secrets = sources.read_here().map_err(|failure| failure.of(name))?;
+        let mut warnings = sources.warnings();
         let to = config.destination.as_ref().map(|to| to.to.as_path()).or(destination);
         let destination = to.map(|to| resolver.location(to, &mut warnings)).transpose();
         let destination = destination.map_err(|failure| failure.of(name))?;
@@ -180,6 +188,8 @@ impl Connection {
             memory_bytes_max: limits.memory.map(|size| size.0),
             agent,
             secrets,
+            sources,
+            renewed: Arc::default(),
             concealed: resolver.concealed,
             custom_payload: config.custom_payload.clone(),
             options: engine::Options {
@@ -234,7 +244,14 @@ impl Connection {
 
     /// A text without any secret of this connection (F-018).
     pub(crate) fn redact(&self, text: &str) -> String {
-        self.concealed.redact(&self.secrets.redact(text))
+        let text = self.concealed.redact(&self.secrets.redact(text));
+        self.renewed.lock().unwrap_or_else(PoisonError::into_inner).redact(&text)
+    }
+
+    /// The same connection, with what stores keep for it.
+    pub(crate) async fn with_stored_secrets(mut self) -> Result<Connection, Failure> {
+        let read = self.sources.add_stored(&mut self.secrets).await;
+        read.map(|()| self.clone()).map_err(|failure| failure.of(&self.name))
     }
 }
 
@@ -249,20 +266,44 @@ struct Resolver<'folder> {
 }
 
 impl Resolver<'_> {
-    fn function(&mut self, config: &ConnectionConfig) -> Result<FunctionSource, Failure> {
+    fn function(
+        &mut self,
+        name: &str,
+        config: &ConnectionConfig,
+    ) -> Result<FunctionSource, Failure> {
         let folder = self.folder.to_owned();
         if let Some(url) = &config.url {
-            let headers = self.all("header", &config.headers)?;
+            let mut headers = self.all("header", &config.headers)?;
+            let mut url = self.one("url", url)?;
             let aws = config.aws.as_ref().map(|aws| self.aws(aws)).transpose()?;
             let google = config.google.as_ref().map(|google| GoogleOptions {
                 audience: google.audience.clone(),
                 key_file: google.key_file.as_deref().map(|file| whole(&folder, file)),
             });
-            return Ok(FunctionSource::Url { url: self.one("url", url)?, headers, aws, google });
+            let azure = config.azure.clone().unwrap_or_default();
+            if let Some(key) = &azure.key {
+                let key = self.one("key", key)?;
+                match azure.key_in {
+                    None | Some(KeyPlace::Header) => headers.push(("x-functions-key".into(), key)),
+                    Some(KeyPlace::Query) => url = with_code(&url, &key),
+                }
+            }
+            let azure = azure.resource.as_ref().map(|resource| {
+                let secret = azure.client_secret.as_ref();
+                Ok::<_, Failure>(EntraOptions {
+                    resource: resource.clone(),
+                    tenant_id: azure.tenant_id.clone(),
+                    client_id: azure.client_id.clone(),
+                    client_secret: secret.map(|it| self.one("client_secret", it)).transpose()?,
+                })
+            });
+            let azure = azure.transpose()?;
+            return Ok(FunctionSource::Url { url, headers, aws, google, azure });
         }
         if let Some(function) = &config.lambda {
             let aws = self.aws(&config.aws.clone().unwrap_or_default())?;
-            return Ok(FunctionSource::Lambda { function: function.clone(), aws });
+            let s3 = config.s3.as_ref().map(|s3| s3_options(s3, name));
+            return Ok(FunctionSource::Lambda { function: function.clone(), aws, s3 });
         }
         if let Some(manifest) = &config.manifest {
             let manifest = load_manifest(&whole(&folder, manifest))?;
@@ -335,54 +376,33 @@ impl Resolver<'_> {
         }
         reference::expand(text, &variable).map_err(|message| missing(what, message))
     }
+}
 
-    /// Members of `secrets` win over those of `secrets_file`.
-    fn secrets(&self, config: &ConnectionConfig) -> Result<(Secrets, Vec<Warning>), Failure> {
-        let mut secrets = match &config.secrets_file {
-            Some(path) => secrets_file(&whole(self.folder, path))?,
-            None => Secrets::default(),
-        };
-        let mut warnings = Vec::new();
-        for (name, text) in &config.secrets {
-            let value = reference::secret(text, self.folder, &variable)
-                .map_err(|message| missing(&format!("secret {name:.60}"), message))?;
-            secrets.insert(name, &value);
-            if !reference::is_reference(text) {
-                let message = format!(
-                    "the secret {name:.60} stands in the configuration itself; better a ${{NAME}} or a file:path"
-                );
-                warnings.push(Warning::new("inline_secret", message));
-            }
-        }
-        Ok((secrets, warnings))
+/// The address with a function key in its query (F-010).
+fn with_code(url: &str, key: &str) -> String {
+    let key = percent_encoding::utf8_percent_encode(key, percent_encoding::NON_ALPHANUMERIC);
+    let sign = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{sign}code={key}")
+}
+
+/// Objects of one connection lie in a folder of its own (Dec-05).
+fn s3_options(config: &S3Config, connection: &str) -> S3Options {
+    let default = S3Options::default();
+    let prefix = config.prefix.as_ref().unwrap_or(&default.folder);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' };
+    let connection: String = connection.chars().map(plain).collect();
+    S3Options {
+        bucket: config.bucket.clone(),
+        folder: format!("{prefix}/{connection}"),
+        region: config.region.clone(),
+        endpoint: config.endpoint.clone(),
+        keep: config.keep,
+        ..default
     }
 }
 
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-fn missing(what: &str, message: String) -> Failure {
-    Failure::new("missing_secret", format!("{what}: {message}"))
-}
-
-/// One JSON object; old connections hold nested values, so any JSON is kept as it stands.
-fn secrets_file(path: &Path) -> Result<Secrets, Failure> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        missing("secrets_file", format!("the file {shown} cannot be read: {error}"))
-    })?;
-    // What the parser says may quote the text, so only the place is told.
-    let members: BTreeMap<String, Box<RawValue>> =
-        serde_json::from_str(&text).map_err(|error| {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            missing("secrets_file", format!("the file {shown} holds no JSON object: {place}"))
-        })?;
-    let mut secrets = Secrets::default();
-    for (name, value) in members {
-        secrets.insert_json(name, value);
-    }
-    Ok(secrets)
 }
 
 fn options(config: &OptionsConfig) -> engine::Options {

@@ -1,13 +1,14 @@
 //! Every error and warning by its code: the cause, and what to do. The hints of the command line and
 //! the page `docs/reference/errors.md` are both made from this table.
 
+mod cloud_codes;
 mod codes;
 mod connector_codes;
 mod shape_codes;
 
 /// Every code.
 pub(crate) fn all() -> impl Iterator<Item = &'static Explanation> {
-    codes::ALL.iter().chain(connector_codes::ALL).chain(shape_codes::ALL)
+    codes::ALL.iter().chain(cloud_codes::ALL).chain(connector_codes::ALL).chain(shape_codes::ALL)
 }
 
 /// What a code says about who has to act; the exit code follows from it.

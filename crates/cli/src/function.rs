@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use connector::{Connector, Via};
-use protocol::{Function, FunctionError, Request, Response};
+use protocol::{Function, FunctionError, ObjectPlace, Request, Response};
 use tokio::sync::watch;
 use transport::{
     Cancellable, CommandFunction, CommandOptions, HandlerFunction, HandlerOptions, HttpFunction,
-    HttpOptions, LambdaFunction, LambdaOptions, Log, Retrying, UpstreamProxy,
+    HttpOptions, LambdaFunction, LambdaOptions, Log, Retrying, S3Options, UpstreamProxy,
 };
 
 use crate::connection::{Connection, FunctionSource};
+use crate::secrets::Renewing;
 
-/// A function at work: tried again where that helps, given up when a stop is asked for.
+/// A function at work: tried again where that helps, with new secrets where the old ones no longer let
+/// in, given up when a stop is asked for.
 pub(crate) struct OpenFunction {
-    calls: Cancellable<Retrying<Shared>>,
+    calls: Cancellable<Renewing<Retrying<Shared>>>,
     function: Shared,
 }
 
@@ -29,13 +31,34 @@ impl OpenFunction {
         stop: watch::Receiver<bool>,
     ) -> Result<OpenFunction, FunctionError> {
         let function = Shared(Arc::new(AnyFunction::open(connection, &log, None)?));
-        let calls = Cancellable::new(Retrying::new(function.clone(), log), stop);
+        let retrying = Retrying::new(function.clone(), Arc::clone(&log));
+        let renewing = Renewing::new(retrying, connection, log);
+        let calls = Cancellable::new(renewing, stop);
         Ok(OpenFunction { calls, function })
     }
 
     /// Ends what it started, and waits until that is gone.
     pub(crate) async fn close(&self) {
         self.function.close().await;
+    }
+
+    /// Deletes the objects of pages that a command has shown and will not land.
+    ///
+    /// # Errors
+    /// The reason why one of them is still there.
+    pub(crate) async fn delete_objects(&self) -> Result<(), FunctionError> {
+        self.function.delete_objects().await
+    }
+
+    /// Deletes an object whose page has landed (F-058).
+    ///
+    /// # Errors
+    /// The reason why it is still there.
+    pub(crate) async fn delete_object(&self, place: &ObjectPlace) -> Result<(), FunctionError> {
+        match &*self.function.0 {
+            AnyFunction::Lambda(function) => function.delete(place).await,
+            _ => Ok(()),
+        }
     }
 }
 
@@ -58,6 +81,14 @@ impl BareFunction {
     /// Ends what it started; the next call starts it anew.
     pub(crate) async fn close(&self) {
         self.0.close().await;
+    }
+
+    /// Deletes the objects of pages that were looked at.
+    ///
+    /// # Errors
+    /// The reason why one of them is still there.
+    pub(crate) async fn delete_objects(&self) -> Result<(), FunctionError> {
+        self.0.delete_objects().await
     }
 
     /// The most memory that its process has held, where it has one that goes on between calls.
@@ -106,7 +137,7 @@ impl AnyFunction {
         };
         let (timeout, bytes_max) = (connection.call_timeout, connection.response_bytes_max);
         Ok(match &connection.function {
-            FunctionSource::Url { url, headers, aws, google } => {
+            FunctionSource::Url { url, headers, aws, google, azure } => {
                 let default = HttpOptions::default();
                 let options = HttpOptions {
                     headers: headers.clone(),
@@ -114,16 +145,24 @@ impl AnyFunction {
                     response_bytes_max: bytes_max.unwrap_or(default.response_bytes_max),
                     aws: aws.clone(),
                     google: google.clone(),
+                    azure: azure.clone(),
                     ..default
                 };
                 AnyFunction::Url(Box::new(HttpFunction::new(url, options)?))
             }
-            FunctionSource::Lambda { function, aws } => {
+            FunctionSource::Lambda { function, aws, s3 } => {
                 let default = LambdaOptions::default();
+                // Where there are objects, it is they that are large.
+                let for_payloads = bytes_max.filter(|_| s3.is_none());
+                let s3 = s3.clone().map(|s3| S3Options {
+                    object_bytes_max: bytes_max.unwrap_or(s3.object_bytes_max),
+                    ..s3
+                });
                 let options = LambdaOptions {
                     aws: aws.clone(),
                     timeout: timeout.unwrap_or(default.timeout),
-                    payload_bytes_max: bytes_max.unwrap_or(default.payload_bytes_max),
+                    payload_bytes_max: for_payloads.unwrap_or(default.payload_bytes_max),
+                    s3,
                     ..default
                 };
                 AnyFunction::Lambda(Box::new(LambdaFunction::new(function, options)?))
@@ -174,6 +213,13 @@ impl AnyFunction {
 struct Shared(Arc<AnyFunction>);
 
 impl Shared {
+    async fn delete_objects(&self) -> Result<(), FunctionError> {
+        match &*self.0 {
+            AnyFunction::Lambda(function) => function.delete_all().await,
+            _ => Ok(()),
+        }
+    }
+
     async fn close(&self) {
         if let AnyFunction::Handler(handler) = &*self.0 {
             handler.close().await;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::arguments::GivenConnection;
 use crate::config::{
-    AwsConfig, ConnectionConfig, DestinationConfig, LimitsConfig, OptionsConfig, is_namespace,
+    AwsConfig, ConnectionConfig, DestinationConfig, LimitsConfig, OptionsConfig, S3Config,
+    is_namespace,
 };
 use crate::failure::Failure;
 use crate::reference;
@@ -33,7 +34,15 @@ impl GivenConnection {
                 .region
                 .clone()
                 .map(|region| AwsConfig { region: Some(region), ..AwsConfig::default() }),
+            s3: self.bucket.clone().map(|bucket| S3Config {
+                bucket,
+                prefix: None,
+                keep: false,
+                region: None,
+                endpoint: None,
+            }),
             google: None,
+            azure: None,
             handler: self.handler.clone(),
             python: self.python.clone(),
             task_root: self.task_root.clone(),

@@ -29,10 +29,12 @@ mod explain;
 mod failure;
 mod grid;
 mod log;
+mod objects;
 mod output;
 mod paint;
 mod progress;
 mod report;
+mod secrets;
 mod words;
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
-//! `${NAME}` and `file:path`: where a value is, instead of the value.
+//! `${NAME}`, `file:path` and places in stores: where a value is, instead of the value.
 
 use std::path::Path;
+
+use transport::SecretAddress;
 
 /// Whether a secret is referred to, not written out.
 pub(crate) fn is_reference(text: &str) -> bool {
     text.starts_with("file:")
+        || SecretAddress::parse(text).is_some()
         || pieces(text).is_ok_and(|pieces| pieces.iter().any(|p| matches!(p, Piece::Variable(_))))
 }
 

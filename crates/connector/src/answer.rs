@@ -240,6 +240,7 @@ impl Answer {
             max_deletes,
             body_bytes: self.bytes,
             body: Bytes::new(),
+            object: None,
         }
     }
 }

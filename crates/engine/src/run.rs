@@ -143,6 +143,7 @@ impl Run {
             custom_payload: self.custom_payload.clone(),
             setup_test: false,
             sync_id: self.sync_id.clone(),
+            object: None,
             room: Room::default(),
         }
     }

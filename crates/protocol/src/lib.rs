@@ -13,7 +13,7 @@ pub mod json;
 
 pub use function::{Failure, Function, FunctionError};
 pub use records::Records;
-pub use request::{CustomPayload, Request, Room, Secrets, SyncId};
+pub use request::{CustomPayload, ObjectPlace, Request, Room, Secrets, SyncId};
 pub use response::{MaxDeletes, PagesLeft, Reading, Response, TableHint, TableName};
 pub use state::State;
 pub use warning::Warning;

@@ -18,6 +18,8 @@ pub struct Request {
     /// `true` in setup tests; the key is left out of syncs (Dec-02, Q-05).
     pub setup_test: bool,
     pub sync_id: SyncId,
+    /// Where the function is to write its rows, on AWS Lambda only (F-013).
+    pub object: Option<ObjectPlace>,
     /// Set by what serves a function; never on the wire.
     pub room: Room,
 }
@@ -29,6 +31,19 @@ pub struct Room {
     pub time: Option<Duration>,
     /// The largest answer, as JSON.
     pub bytes: Option<u64>,
+}
+
+/// An object of object storage: `bucket` and `file` on the wire (section 1.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectPlace {
+    pub bucket: String,
+    pub file: String,
+}
+
+impl fmt::Display for ObjectPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.file)
+    }
 }
 
 /// One value for all pages of a sync: a UUID (F-007).
@@ -70,6 +85,12 @@ impl Request {
         }
         out.push_str(",\"sync_id\":");
         json::quote(&self.sync_id.0, &mut out);
+        if let Some(object) = &self.object {
+            out.push_str(",\"bucket\":");
+            json::quote(&object.bucket, &mut out);
+            out.push_str(",\"file\":");
+            json::quote(&object.file, &mut out);
+        }
         out.push('}');
         out
     }
@@ -90,6 +111,8 @@ impl Request {
             custom_payload: Option<CustomPayload>,
             setup_test: Option<bool>,
             sync_id: Option<String>,
+            bucket: Option<String>,
+            file: Option<String>,
         }
         // serde would also read a list, member by member.
         if !text.trim_start().starts_with('{') {
@@ -99,6 +122,10 @@ impl Request {
             FunctionError::invalid_response(format!("the request is not one: {error}"))
         })?;
         let state = wire.state.map(RawValue::get).filter(|text| *text != "null");
+        let object = wire.bucket.zip(wire.file).filter(|(bucket, file)| {
+            // A platform that returns rows directly may send both empty.
+            !bucket.is_empty() && !file.is_empty()
+        });
         Ok(Request {
             agent: wire.agent.unwrap_or_default(),
             state: state.map(State::from_valid).unwrap_or_default(),
@@ -106,6 +133,7 @@ impl Request {
             custom_payload: wire.custom_payload.unwrap_or_default(),
             setup_test: wire.setup_test.unwrap_or_default(),
             sync_id: SyncId(wire.sync_id.unwrap_or_default()),
+            object: object.map(|(bucket, file)| ObjectPlace { bucket, file }),
             room: Room::default(),
         })
     }
@@ -234,6 +262,16 @@ mod tests {
         let custom_payload = CustomPayload::from([("region".into(), "e\"u".into())]);
         let sent = Request { custom_payload, setup_test: true, ..request() }.to_json();
         assert!(sent.contains(r#""customPayload":{"region":"e\"u"},"setup_test":true,"#), "{sent}");
+    }
+
+    #[test]
+    fn f_013_a_place_for_the_rows_is_sent_and_read() {
+        let object = ObjectPlace { bucket: "b".into(), file: "f/1.json".into() };
+        let sent = Request { object: Some(object.clone()), ..request() }.to_json();
+        assert!(sent.ends_with(r#","bucket":"b","file":"f/1.json"}"#), "{sent}");
+        assert_eq!(Request::from_json(&sent).expect("a request").object, Some(object));
+        let empty = Request::from_json(r#"{"bucket":"","file":""}"#).expect("a request");
+        assert_eq!(empty.object, None);
     }
 
     #[test]

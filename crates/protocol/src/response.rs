@@ -1,5 +1,6 @@
 mod declarations;
 mod members;
+mod object;
 mod read;
 
 use std::fmt;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 
 use self::read::{not_json, read_encoded_twice, read_object, read_other};
 use crate::json;
-use crate::{FunctionError, Records, Request, State, Warning};
+use crate::{FunctionError, ObjectPlace, Records, Request, State, Warning};
 
 /// What the function answers (section 2.1): everything parsed but the rows, which stay the bytes that came.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,8 @@ pub struct Response {
     pub pages_left: Option<PagesLeft>,
     /// How much of a table a sweep may mark. Ours alone, too.
     pub max_deletes: Vec<MaxDeletes>,
+    /// The object that the rows were read from, where the function wrote them to one (F-055).
+    pub object: Option<ObjectPlace>,
 }
 
 /// A sweep that would mark more of a table than this is not to be believed.
@@ -109,18 +112,32 @@ impl Response {
 
     /// The answer as a function sends it; the members are those of section 2.1.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut out = String::from("{\"state\":");
-        out.push_str(self.state.as_json());
-        let mut out = out.into_bytes();
-        for (name, tables) in [("insert", &self.insert), ("delete", &self.delete)] {
-            out.extend_from_slice(format!(",\"{name}\":").as_bytes());
-            write_object(&mut out, tables, |records, out| match records.as_json() {
+        let mut out = Vec::new();
+        out.extend_from_slice(b"{\"state\":");
+        out.extend_from_slice(self.state.as_json().as_bytes());
+        out.push(b',');
+        self.write_rows(&mut out);
+        out.push(b',');
+        self.write_declarations(&mut out);
+        out.push(b'}');
+        out
+    }
+
+    /// `"insert":…,"delete":…`
+    fn write_rows(&self, out: &mut Vec<u8>) {
+        for (name, tables) in [("\"insert\":", &self.insert), (",\"delete\":", &self.delete)] {
+            out.extend_from_slice(name.as_bytes());
+            write_object(out, tables, |records, out| match records.as_json() {
                 [] => out.extend_from_slice(b"[]"),
                 json => out.extend_from_slice(json),
             });
         }
-        out.extend_from_slice(b",\"schema\":");
-        write_object(&mut out, &self.schema, |hint, out| {
+    }
+
+    /// `"schema":…`, and what else is said beside state and rows.
+    fn write_declarations(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\"schema\":");
+        write_object(out, &self.schema, |hint, out| {
             let keys = hint.primary_key.iter().map(|key| quoted(key)).collect::<Vec<_>>();
             out.extend_from_slice(format!("{{\"primary_key\":[{}]}}", keys.join(",")).as_bytes());
         });
@@ -140,8 +157,7 @@ impl Response {
             let most = serde_json::to_string(&self.max_deletes).expect("limits are JSON");
             out.extend_from_slice(format!(",\"maxDeletes\":{most}").as_bytes());
         }
-        out.extend_from_slice(format!(",\"hasMore\":{}}}", self.has_more).as_bytes());
-        out
+        out.extend_from_slice(format!(",\"hasMore\":{}", self.has_more).as_bytes());
     }
 
     /// Rows in `insert` and `delete` together.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +11,11 @@ use reqsign_aws_v4::{
     AssumeRoleCredentialProvider, Credential, DefaultCredentialProvider, RequestSigner,
 };
 use reqsign_core::{
-    CommandExecute, CommandOutput, Context, Error, ErrorKind, FileRead, HttpSend, OsEnv, Signer,
+    CommandExecute, CommandOutput, Context, Error, ErrorKind, FileRead, HttpSend, OsEnv,
+    ProvideCredential, ProvideCredentialDyn, Signer, SigningCredential,
 };
 use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
 
 use crate::body;
 use crate::client::connect_lazily;
@@ -33,6 +36,15 @@ pub struct AwsOptions {
     pub endpoint: Option<String>,
 }
 
+/// Who we are to AWS: found once, and again before it ends.
+pub(crate) struct AwsIdentity {
+    context: Context,
+    provider: Provider,
+    kept: Mutex<Option<Credential>>,
+}
+
+type Provider = Box<dyn ProvideCredentialDyn<Credential = Credential>>;
+
 /// Signs requests to one service of AWS (Signature Version 4).
 pub(crate) struct AwsSigner(Signer<Credential>);
 
@@ -41,6 +53,7 @@ const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
 /// The instance's own address is tried last, and most machines are no instance.
 const INSTANCE_TIMEOUT: Duration = Duration::from_secs(2);
 const INSTANCE_HOST: &str = "169.254.169.254";
+const CONTAINER_HOST: &str = "169.254.170.2";
 const CREDENTIALS_BYTES_MAX: u64 = 1 << 20;
 const ROLE_SESSION: &str = "hasmore";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
@@ -75,14 +88,9 @@ impl AwsOptions {
     }
 }
 
-impl AwsSigner {
-    /// Reads no credentials before the first request.
-    pub(crate) fn new(
-        service: &str,
-        region: &str,
-        options: &AwsOptions,
-        proxies: &Proxies,
-    ) -> AwsSigner {
+impl AwsIdentity {
+    /// Reads no credentials before they are asked for. `region` is where a role is taken on.
+    pub(crate) fn new(region: &str, options: &AwsOptions, proxies: &Proxies) -> Arc<AwsIdentity> {
         let context = Context::new()
             .with_file_read(Files)
             .with_http_send(Sender { proxies: proxies.clone() })
@@ -92,20 +100,58 @@ impl AwsSigner {
         if let Some(profile) = &options.profile {
             chain = chain.with_profile(profile);
         }
-        let signer =
-            |service: &str| RequestSigner::new(service, region).with_standard_session_token();
-        let Some(role) = &options.role_arn else {
-            return AwsSigner(Signer::new(context, chain.build(), signer(service)));
+        let provider: Provider = match &options.role_arn {
+            None => Box::new(chain.build()),
+            Some(role) => {
+                let sts = RequestSigner::new("sts", region).with_standard_session_token();
+                let own = Signer::new(context.clone(), chain.build(), sts);
+                let mut role = AssumeRoleCredentialProvider::new(role.clone(), own)
+                    .with_role_session_name(ROLE_SESSION.to_owned())
+                    .with_region(region.to_owned())
+                    .with_regional_sts_endpoint();
+                if let Some(external_id) = &options.external_id {
+                    role = role.with_external_id(external_id.clone());
+                }
+                Box::new(role)
+            }
         };
-        let own = Signer::new(context.clone(), chain.build(), signer("sts"));
-        let mut role = AssumeRoleCredentialProvider::new(role.clone(), own)
-            .with_role_session_name(ROLE_SESSION.to_owned())
-            .with_region(region.to_owned())
-            .with_regional_sts_endpoint();
-        if let Some(external_id) = &options.external_id {
-            role = role.with_external_id(external_id.clone());
+        Arc::new(AwsIdentity { context, provider, kept: Mutex::default() })
+    }
+
+    /// Credentials that are good for a while.
+    pub(crate) async fn credential(&self) -> Result<Credential, FunctionError> {
+        let found = self.found().await.map_err(no_credentials)?;
+        found.ok_or_else(|| no_credentials(Error::credential_invalid("there are none".to_owned())))
+    }
+
+    async fn found(&self) -> reqsign_core::Result<Option<Credential>> {
+        let mut kept = self.kept.lock().await;
+        if let Some(credential) = kept.as_ref().filter(|credential| credential.is_valid()) {
+            return Ok(Some(credential.clone()));
         }
-        AwsSigner(Signer::new(context, role, signer(service)))
+        *kept = self.provider.provide_credential_dyn(&self.context).await?;
+        Ok(kept.clone())
+    }
+}
+
+impl ProvideCredential for AwsIdentity {
+    type Credential = Credential;
+
+    async fn provide_credential(&self, _: &Context) -> reqsign_core::Result<Option<Credential>> {
+        self.found().await
+    }
+}
+
+impl fmt::Debug for AwsIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AwsIdentity")
+    }
+}
+
+impl AwsSigner {
+    pub(crate) fn new(service: &str, region: &str, identity: Arc<AwsIdentity>) -> AwsSigner {
+        let signer = RequestSigner::new(service, region).with_standard_session_token();
+        AwsSigner(Signer::new(identity.context.clone(), identity, signer))
     }
 
     /// Adds what AWS asks of a request, over all of its headers and its body.
@@ -120,6 +166,12 @@ impl AwsSigner {
         self.0.sign(&mut head, None).await.map_err(no_credentials)?;
         Ok(hyper::Request::from_parts(head, full))
     }
+}
+
+/// The address of a service in place of AWS's own, by the variables that AWS's own tools read.
+pub(crate) fn endpoint_of_environment(service: &str) -> Option<String> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"))
 }
 
 /// The chain of credentials has ended without any, or one of its places said no.
@@ -208,20 +260,24 @@ impl Sender {
         host: &str,
     ) -> reqsign_core::Result<hyper::Response<Bytes>> {
         let mut request = request.map(Full::new);
-        let elsewhere = std::env::var("AWS_ENDPOINT_URL_STS").ok().filter(|_| is_sts(host));
+        let elsewhere = endpoint_of_environment("STS").filter(|_| is_sts(host));
         if let Some(endpoint) = elsewhere {
             // The signature is over the host that was meant.
             let meant = HeaderValue::try_from(host).expect("a host makes a header");
             request.headers_mut().insert(header::HOST, meant);
             let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
             let uri = format!("{}{path}", endpoint.trim_end_matches('/'));
-            *request.uri_mut() = uri
-                .parse()
-                .map_err(|_| Error::config_invalid("AWS_ENDPOINT_URL_STS is no URL".to_owned()))?;
+            *request.uri_mut() = uri.parse().map_err(|_| {
+                Error::config_invalid(
+                    "AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL is no URL".to_owned(),
+                )
+            })?;
         }
         let uri: Uri = request.uri().clone();
         let route = Route::to(&uri, &self.proxies);
-        let route = if host == INSTANCE_HOST { Ok(Route::Straight) } else { route };
+        // The machine's own services are asked straight.
+        let is_own = [INSTANCE_HOST, CONTAINER_HOST].contains(&host);
+        let route = if is_own { Ok(Route::Straight) } else { route };
         let route = route.map_err(|error| Error::config_invalid(error.to_string()))?;
         if let Some(authorization) = route.authorization() {
             request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization.clone());

@@ -2,6 +2,7 @@ use std::io::{self, Write};
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::MultiGzDecoder;
+use futures_util::{Stream, StreamExt};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::{Body, Incoming};
@@ -86,17 +87,56 @@ async fn read_plain(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyE
 
 async fn read_gzip(mut body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
     let mut decoder = MultiGzDecoder::new(Bounded { bytes: Vec::new(), bytes_max });
-    let unpacked = |result: io::Result<()>| {
-        result.map_err(|error| match error.kind() {
-            io::ErrorKind::FileTooLarge => BodyError::TooLarge,
-            _ => BodyError::Broken(format!("its gzip compression is broken: {error}")),
-        })
-    };
     while let Some(piece) = next_piece(&mut body).await? {
         unpacked(decoder.write_all(&piece))?;
     }
     unpacked(decoder.try_finish())?;
     Ok(std::mem::take(&mut decoder.get_mut().bytes).into())
+}
+
+/// Reads an object of object storage to its end, unpacked where its first bytes are those of gzip
+/// (Dec-05), and stops as soon as it is over `bytes_max`.
+pub(crate) async fn read_object<E: std::error::Error + 'static>(
+    mut pieces: impl Stream<Item = Result<Bytes, E>> + Unpin,
+    bytes_max: u64,
+) -> Result<Bytes, BodyError> {
+    const GZIP: [u8; 2] = [0x1f, 0x8b];
+    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    let mut whole = BytesMut::new();
+    // Pieces may be cut anywhere, between the two bytes as well.
+    while whole.len() < GZIP.len()
+        && let Some(piece) = pieces.next().await
+    {
+        whole.extend_from_slice(&piece.map_err(broken)?);
+    }
+    if !whole.starts_with(&GZIP) {
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(broken)?;
+            if whole.len() + piece.len() > bytes_max {
+                return Err(BodyError::TooLarge);
+            }
+            whole.extend_from_slice(&piece);
+        }
+        return if whole.len() > bytes_max { Err(BodyError::TooLarge) } else { Ok(whole.freeze()) };
+    }
+    let mut decoder = MultiGzDecoder::new(Bounded { bytes: Vec::new(), bytes_max });
+    unpacked(decoder.write_all(&whole))?;
+    while let Some(piece) = pieces.next().await {
+        unpacked(decoder.write_all(&piece.map_err(broken)?))?;
+    }
+    unpacked(decoder.try_finish())?;
+    Ok(std::mem::take(&mut decoder.get_mut().bytes).into())
+}
+
+fn broken(error: impl std::error::Error + 'static) -> BodyError {
+    BodyError::Broken(innermost(&error))
+}
+
+fn unpacked(result: io::Result<()>) -> Result<(), BodyError> {
+    result.map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => BodyError::TooLarge,
+        _ => BodyError::Broken(format!("its gzip compression is broken: {error}")),
+    })
 }
 
 async fn next_piece(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {

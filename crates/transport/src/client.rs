@@ -12,8 +12,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use protocol::{Failure, Function, FunctionError, Request, Response, Secrets};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-use crate::aws::{AwsOptions, AwsSigner};
+use crate::aws::{AwsIdentity, AwsOptions, AwsSigner};
 use crate::body::{self, BodyError};
+use crate::entra::{EntraOptions, EntraTokens};
 use crate::failure::reported;
 use crate::google::{GoogleOptions, IdTokens};
 use crate::redaction::redact_error;
@@ -33,10 +34,32 @@ pub struct HttpFunction {
     route: Route,
     /// For a Lambda function's URL that lets in only who signs.
     signer: Option<AwsSigner>,
-    /// For a function of Google's that lets in only who bears a token for it.
-    tokens: Option<IdTokens>,
+    /// For a function that lets in only who bears a token for it.
+    tokens: Option<Tokens>,
     options: HttpOptions,
     client: OnceLock<HttpClient>,
+}
+
+/// Tokens of those who give them out for functions.
+enum Tokens {
+    Google(IdTokens),
+    Azure(EntraTokens),
+}
+
+impl Tokens {
+    async fn token(&self) -> Result<String, FunctionError> {
+        match self {
+            Tokens::Google(tokens) => tokens.token().await,
+            Tokens::Azure(tokens) => tokens.token().await,
+        }
+    }
+
+    async fn conceal(&self, concealed: &mut Secrets) {
+        match self {
+            Tokens::Google(tokens) => tokens.conceal(concealed).await,
+            Tokens::Azure(tokens) => tokens.conceal(concealed).await,
+        }
+    }
 }
 
 /// How a Function at a URL is called.
@@ -56,6 +79,8 @@ pub struct HttpOptions {
     pub aws: Option<AwsOptions>,
     /// Gives each call an ID token, as a function of Google's wants it.
     pub google: Option<GoogleOptions>,
+    /// Gives each call a token of Microsoft Entra ID, as a function of Azure's may want it.
+    pub azure: Option<EntraOptions>,
 }
 
 /// Google's 60 minutes and 30 seconds to spare, a setup test in 300 s (Dec-35), 32 MB (Dec-36).
@@ -69,6 +94,7 @@ impl Default for HttpOptions {
             proxies: Proxies::of_environment(),
             aws: None,
             google: None,
+            azure: None,
         }
     }
 }
@@ -102,11 +128,16 @@ impl HttpFunction {
         let route = Route::to(&uri, &options.proxies)?;
         let signer = options.aws.as_ref().map(|aws| {
             let region = aws.region(region_of(&uri))?;
-            Ok(AwsSigner::new("lambda", &region, aws, &options.proxies))
+            let identity = AwsIdentity::new(&region, aws, &options.proxies);
+            Ok::<_, FunctionError>(AwsSigner::new("lambda", &region, identity))
         });
         let signer = signer.transpose()?;
+        let proxies = &options.proxies;
         let google = options.google.as_ref();
-        let tokens = google.map(|google| IdTokens::new(google, &uri, &options.proxies));
+        let google = google.map(|google| Tokens::Google(IdTokens::new(google, &uri, proxies)));
+        let azure = options.azure.as_ref();
+        let azure = azure.map(|azure| Tokens::Azure(EntraTokens::new(azure, proxies)));
+        let tokens = google.or(azure);
         let client = OnceLock::new();
         Ok(HttpFunction { uri, place, headers, concealed, route, signer, tokens, options, client })
     }
@@ -157,7 +188,7 @@ impl HttpFunction {
         if let Some(tokens) = &self.tokens {
             let bearer = HeaderValue::try_from(format!("Bearer {}", tokens.token().await?));
             let mut bearer = bearer.map_err(|_| {
-                FunctionError::transport("an ID token has characters that a header cannot hold")
+                FunctionError::transport("a token has characters that a header cannot hold")
             })?;
             bearer.set_sensitive(true);
             http.headers_mut().insert(header::AUTHORIZATION, bearer);

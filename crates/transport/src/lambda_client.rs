@@ -1,4 +1,4 @@
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,12 +8,13 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::{StatusCode, Uri};
-use protocol::{Failure, Function, FunctionError, Request, Response};
+use protocol::{Failure, Function, FunctionError, ObjectPlace, Request, Response};
 
-use crate::aws::{AwsOptions, AwsSigner};
+use crate::aws::{AwsIdentity, AwsOptions, AwsSigner, endpoint_of_environment};
 use crate::body::{self, BodyError};
 use crate::client::{HttpClient, connect_lazily, retry_after};
 use crate::failure::{error_of, reported};
+use crate::object_rows::{ObjectRows, S3Options};
 use crate::redaction::redact_error;
 use crate::route::{Proxies, Route};
 use crate::{LAMBDA_PAYLOAD_BYTES_MAX, SETUP_TEST_TIMEOUT};
@@ -24,6 +25,8 @@ pub struct LambdaFunction {
     /// As the user named it.
     name: String,
     signer: AwsSigner,
+    /// Where it writes its rows, if it does not return them.
+    objects: Option<ObjectRows>,
     route: Route,
     options: LambdaOptions,
     client: OnceLock<HttpClient>,
@@ -39,6 +42,8 @@ pub struct LambdaOptions {
     pub setup_test_timeout: Duration,
     /// Lambda's limit for requests and responses.
     pub payload_bytes_max: u64,
+    /// Has the function write its rows to S3 (F-013).
+    pub s3: Option<S3Options>,
     pub proxies: Proxies,
 }
 
@@ -50,6 +55,7 @@ impl Default for LambdaOptions {
             timeout: Duration::from_secs(15 * 60 + 30),
             setup_test_timeout: SETUP_TEST_TIMEOUT,
             payload_bytes_max: LAMBDA_PAYLOAD_BYTES_MAX,
+            s3: None,
             proxies: Proxies::of_environment(),
         }
     }
@@ -83,9 +89,43 @@ impl LambdaFunction {
             hint: "write it whole, for example https://lambda.eu-west-1.amazonaws.com".into(),
         })?;
         let route = Route::to(&uri, &options.proxies)?;
-        let signer = AwsSigner::new("lambda", &region, &options.aws, &options.proxies);
+        let identity = AwsIdentity::new(&region, &options.aws, &options.proxies);
+        let signer = AwsSigner::new("lambda", &region, Arc::clone(&identity));
+        let objects = options.s3.as_ref().map(|s3| ObjectRows::new(s3, &region, identity));
+        let objects = objects.transpose()?;
         let client = OnceLock::new();
-        Ok(LambdaFunction { uri, name: name.to_owned(), signer, route, options, client })
+        Ok(LambdaFunction { uri, name: name.to_owned(), signer, objects, route, options, client })
+    }
+
+    /// Deletes an object whose rows have landed (F-058).
+    ///
+    /// # Errors
+    /// When it is still there.
+    pub async fn delete(&self, place: &ObjectPlace) -> Result<(), FunctionError> {
+        match &self.objects {
+            Some(objects) => objects.delete(place).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes every object that was read, for callers who store no rows.
+    ///
+    /// # Errors
+    /// The first reason why one of them is still there.
+    pub async fn delete_all(&self) -> Result<(), FunctionError> {
+        match &self.objects {
+            Some(objects) => objects.delete_all().await,
+            None => Ok(()),
+        }
+    }
+
+    /// One call, and the rows from where the function put them.
+    async fn exchange(&self, request: &Request) -> Result<Response, FunctionError> {
+        let Some(objects) = &self.objects else { return self.invoke(request).await };
+        let place = objects.next_place(request);
+        let request = Request { object: Some(place.clone()), ..request.clone() };
+        let answer = self.invoke(&request).await?;
+        objects.join(answer, place, &request).await
     }
 
     async fn invoke(&self, request: &Request) -> Result<Response, FunctionError> {
@@ -207,7 +247,7 @@ impl Function for LambdaFunction {
     async fn call(&self, request: &Request) -> Result<Response, FunctionError> {
         let LambdaOptions { timeout, setup_test_timeout, .. } = self.options;
         let after = if request.setup_test { timeout.min(setup_test_timeout) } else { timeout };
-        let answer = tokio::time::timeout(after, self.invoke(request)).await;
+        let answer = tokio::time::timeout(after, self.exchange(request)).await;
         answer.unwrap_or(Err(FunctionError::TimedOut { after }))
     }
 }
@@ -242,9 +282,7 @@ fn region_of(function: &str) -> Result<Option<&str>, FunctionError> {
 /// AWS's own address, or the one that is given, by the option or by the variables that AWS's own tools
 /// read.
 fn endpoint(region: &str, options: &AwsOptions) -> String {
-    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let given = options.endpoint.clone().or_else(|| variable("AWS_ENDPOINT_URL_LAMBDA"));
-    if let Some(given) = given.or_else(|| variable("AWS_ENDPOINT_URL")) {
+    if let Some(given) = options.endpoint.clone().or_else(|| endpoint_of_environment("LAMBDA")) {
         return given.trim_end_matches('/').to_owned();
     }
     let suffix = if region.starts_with("cn-") { ".cn" } else { "" };

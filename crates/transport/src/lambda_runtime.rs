@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::io;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -13,21 +14,32 @@ use hyper_util::rt::TokioExecutor;
 use protocol::{Function, FunctionError, Request, Room};
 
 use crate::LAMBDA_PAYLOAD_BYTES_MAX;
+use crate::aws::{AwsIdentity, AwsOptions, endpoint_of_environment};
 use crate::body;
 use crate::failure::{failure_of, report, wait_seconds};
+use crate::object_rows::OBJECT_BYTES_MAX;
+use crate::object_storage::Bucket;
+use crate::route::Proxies;
 
 /// Any Function as a Lambda: asks the Runtime API for the next invocation, calls the Function and
 /// hands in what came of it, for as long as the process lives.
+///
+/// A request that names a place for the rows has them written there, and only the rest returned (F-055).
 pub struct LambdaRuntime {
     /// `http://host:port/2018-06-01/runtime`.
     api: String,
     client: Client<HttpConnector, Full<Bytes>>,
+    /// Who writes rows to S3, where that is asked for.
+    identity: OnceLock<Arc<AwsIdentity>>,
 }
 
 /// So long before the deadline a call is given up, so that its end can still be told.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// A request is no larger than Lambda lets through; read up to twice that, then the API is broken.
 const REQUEST_BYTES_MAX: u64 = 2 * LAMBDA_PAYLOAD_BYTES_MAX;
+
+/// What is left for writing rows to S3, of a function that has long.
+const UPLOAD_TIME_MAX: Duration = Duration::from_secs(30);
 
 const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
 const DEADLINE_MS: &str = "lambda-runtime-deadline-ms";
@@ -47,6 +59,7 @@ impl LambdaRuntime {
         LambdaRuntime {
             api: format!("http://{address}/2018-06-01/runtime"),
             client: Client::builder(TokioExecutor::new()).build_http(),
+            identity: OnceLock::new(),
         }
     }
 
@@ -58,7 +71,7 @@ impl LambdaRuntime {
         loop {
             let invocation = self.next().await?;
             let id = &invocation.id;
-            match answer(function, &invocation).await {
+            match self.answer(function, &invocation).await {
                 Ok(answer) => {
                     self.post(&format!("/invocation/{id}/response"), answer, None).await?;
                 }
@@ -89,6 +102,55 @@ impl LambdaRuntime {
         let event = body::read_body(&HeaderMap::new(), event, REQUEST_BYTES_MAX).await;
         let event = event.map_err(|_| broken("an invocation that broke off"))?;
         Ok(Invocation { id, event, left })
+    }
+
+    /// The answer as JSON, small enough for Lambda.
+    async fn answer(
+        &self,
+        function: &impl Function,
+        invocation: &Invocation,
+    ) -> Result<Vec<u8>, FunctionError> {
+        let text = std::str::from_utf8(&invocation.event)
+            .map_err(|_| FunctionError::invalid_response("the request is not UTF-8"))?;
+        let request = Request::from_json(text)?;
+        let room = match request.object {
+            None => Room { time: invocation.left, bytes: Some(LAMBDA_PAYLOAD_BYTES_MAX) },
+            Some(_) => Room {
+                time: invocation.left.map(|left| left - (left / 4).min(UPLOAD_TIME_MAX)),
+                bytes: Some(object_bytes_max()),
+            },
+        };
+        let request = Request { room, ..request };
+        let answered = async {
+            let response = function.call(&request).await?;
+            let Some(place) = &request.object else { return Ok(response.to_json()) };
+            let (object, answer) = response.to_object_and_answer();
+            // The answer says that the object is there, so it comes after it.
+            self.bucket(&place.bucket)?.write(place, object).await?;
+            Ok(answer)
+        };
+        let json = match invocation.left {
+            None => answered.await?,
+            Some(left) => {
+                let after = left.saturating_sub(LAST_WORDS);
+                tokio::time::timeout(after, answered)
+                    .await
+                    .unwrap_or(Err(FunctionError::TimedOut { after: left }))?
+            }
+        };
+        if json.len() as u64 > LAMBDA_PAYLOAD_BYTES_MAX {
+            return Err(FunctionError::too_large(LAMBDA_PAYLOAD_BYTES_MAX));
+        }
+        Ok(json)
+    }
+
+    /// The bucket that a platform names, written to as the function's own role.
+    fn bucket(&self, name: &str) -> Result<Bucket, FunctionError> {
+        let (options, proxies) = (AwsOptions::default(), Proxies::of_environment());
+        let region = options.region(None)?;
+        let identity = self.identity.get_or_init(|| AwsIdentity::new(&region, &options, &proxies));
+        let endpoint = endpoint_of_environment("S3");
+        Bucket::new(name, &region, endpoint.as_deref(), Arc::clone(identity))
     }
 
     async fn post_error(&self, path: &str, error: FunctionError) -> io::Result<()> {
@@ -137,30 +199,12 @@ impl LambdaRuntime {
     }
 }
 
-/// The answer as JSON, small enough for Lambda.
-async fn answer(
-    function: &impl Function,
-    invocation: &Invocation,
-) -> Result<Vec<u8>, FunctionError> {
-    let text = std::str::from_utf8(&invocation.event)
-        .map_err(|_| FunctionError::invalid_response("the request is not UTF-8"))?;
-    let room = Room { time: invocation.left, bytes: Some(LAMBDA_PAYLOAD_BYTES_MAX) };
-    let request = Request { room, ..Request::from_json(text)? };
-    let call = function.call(&request);
-    let response = match invocation.left {
-        None => call.await?,
-        Some(left) => {
-            let after = left.saturating_sub(LAST_WORDS);
-            tokio::time::timeout(after, call)
-                .await
-                .unwrap_or(Err(FunctionError::TimedOut { after: left }))?
-        }
-    };
-    let json = response.to_json();
-    if json.len() as u64 > LAMBDA_PAYLOAD_BYTES_MAX {
-        return Err(FunctionError::too_large(LAMBDA_PAYLOAD_BYTES_MAX));
-    }
-    Ok(json)
+/// Rows, their JSON and what is sent of it lie in memory side by side.
+fn object_bytes_max() -> u64 {
+    const SMALLEST_MB: u64 = 128;
+    let megabytes = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok();
+    let megabytes = megabytes.and_then(|text| text.parse().ok()).unwrap_or(SMALLEST_MB);
+    (megabytes.saturating_mul(1 << 20) / 4).min(OBJECT_BYTES_MAX)
 }
 
 fn unexpected(path: &str, status: StatusCode) -> io::Error {

@@ -38,17 +38,22 @@ mod node;
 mod python;
 
 // What several of them share.
+mod ask;
 mod aws;
 mod body;
 mod chance;
+mod entra;
 mod failure;
 mod google;
 mod listener;
 mod log;
+mod object_rows;
+mod object_storage;
 mod output;
 mod process;
 mod redaction;
 mod route;
+mod secret_store;
 
 // What is behind a function.
 mod upstream;
@@ -58,12 +63,15 @@ pub use aws::AwsOptions;
 pub use cancel::Cancellable;
 pub use client::{HttpFunction, HttpOptions, SETUP_TEST_TIMEOUT};
 pub use command::{CommandFunction, CommandOptions};
+pub use entra::EntraOptions;
 pub use google::GoogleOptions;
 pub use handler::{HandlerFunction, HandlerOptions, LAMBDA_PAYLOAD_BYTES_MAX};
 pub use http_server::{HttpKey, HttpServer, HttpServerOptions};
 pub use lambda_client::{LambdaFunction, LambdaOptions};
 pub use lambda_runtime::LambdaRuntime;
 pub use log::{Log, LogLine, LogSource, no_log};
+pub use object_rows::S3Options;
 pub use retry::{Chance, Retrying, Sleep};
 pub use route::Proxies;
+pub use secret_store::{SecretAddress, SecretReader};
 pub use upstream::{Exchange, Fault, Upstream, UpstreamProxy};

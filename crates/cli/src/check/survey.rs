@@ -95,6 +95,18 @@ impl<'check> Surveyor<'check> {
         Ok(survey)
     }
 
+    /// Deletes the objects that the pages were read from.
+    ///
+    /// # Errors
+    /// The reason why one of them is still there.
+    pub(crate) async fn delete_objects(&self) -> Result<(), FunctionError> {
+        self.function.delete_objects().await?;
+        match &self.impatient {
+            Some(impatient) => impatient.delete_objects().await,
+            None => Ok(()),
+        }
+    }
+
     /// Ends what it started.
     pub(crate) async fn close(&self) {
         self.function.close().await;

@@ -71,7 +71,9 @@ async fn survey(
     let out = ConnectionLog::new(log, connection, &run.sync_id);
     out.warn_all(&connection.warnings);
     let folder = TemporaryFolder::new("check")?;
-    let is_here = !matches!(connection.function, FunctionSource::Url { .. });
+    let is_away =
+        matches!(connection.function, FunctionSource::Url { .. } | FunctionSource::Lambda { .. });
+    let is_here = !is_away;
     let proxy = is_here.then(|| super::upstream_proxy(folder.path())).transpose()?;
     let plan = Plan {
         pages_max: arguments.pages,
@@ -80,8 +82,10 @@ async fn survey(
     };
     let surveyor = Surveyor::new(connection, &run, proxy, stop.receiver())?;
     let survey = surveyor.survey(&plan).await;
+    let deleted = surveyor.delete_objects().await;
     surveyor.close().await;
     let survey = survey?;
+    deleted?;
     let findings = judge(&survey).into_iter();
     let findings = findings.map(|it| it.redacted(&|text| connection.redact(text))).collect();
     Ok(Checked { name: connection.name.clone(), survey, findings, sees_upstream: is_here })

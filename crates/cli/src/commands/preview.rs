@@ -27,8 +27,9 @@ pub(crate) fn run(
     let names: Vec<String> = arguments.connection.iter().cloned().collect();
     let mut selected = connection::selected(global, &names, &arguments.given)?;
     let selected = selected.pop().expect("one connection was asked for");
-    let connection = Arc::new(selected.ready?.without_state()?);
+    let connection = selected.ready?.without_state()?;
     super::runtime().block_on(async {
+        let connection = Arc::new(connection.with_stored_secrets().await?);
         let stop = Stop::listen(log);
         let page = call(&connection, arguments.from_start, log, &stop).await;
         match page {
@@ -69,8 +70,10 @@ async fn call(
     let position = if from_start { Position::default() } else { stored };
     let function = OpenFunction::open(connection, out.for_transport(), stop.receiver())?;
     let answer = function.call(&run.request(position.state().clone())).await;
+    let deleted = function.delete_objects().await;
     function.close().await;
     let response = answer?;
+    deleted?;
     let (has_more, bytes) = (response.has_more, response.body_bytes);
     let (readings, pages_left) = (response.readings.clone(), response.pages_left.clone());
     let batch = Batch::plan(response, &position, &run)

@@ -21,10 +21,10 @@ pub(crate) fn run(
     let names: Vec<String> = arguments.connection.iter().cloned().collect();
     let mut selected = connection::selected(global, &names, &arguments.given)?;
     let selected = selected.pop().expect("a connection was asked for");
-    let connection = Arc::new(
-        only(selected.ready?.without_state()?, &arguments.table)?.within(&arguments.range)?,
-    );
+    let connection =
+        only(selected.ready?.without_state()?, &arguments.table)?.within(&arguments.range)?;
     super::runtime().block_on(async {
+        let connection = Arc::new(connection.with_stored_secrets().await?);
         let stop = Stop::listen(log);
         match read(&connection, arguments, log, &stop).await {
             Ok(()) => Ok(Exit::Landed),
@@ -90,8 +90,9 @@ async fn read(
         }
         state = response.state;
     }
+    let deleted = function.delete_objects().await;
     function.close().await;
-    Ok(())
+    deleted.map_err(Failure::from)
 }
 
 /// JSON without the white space between its values; what it holds stays as it came.

@@ -12,6 +12,7 @@ use crate::interrupt::Stop;
 use crate::location::Location;
 use crate::lock::{Lock, Work};
 use crate::log::{ConnectionLog, Level, Log, SyncLog};
+use crate::objects::Objects;
 use crate::output::outln;
 use crate::paint::Paint;
 use crate::report;
@@ -98,9 +99,16 @@ async fn pull(
     if arguments.range.from.is_some() {
         has_synced(&mut destination).await?;
     }
-    let ahead = Ahead::new(Arc::clone(&function));
-    let ended = engine::sync(run, &ahead, &mut destination, on_event).await;
-    drop(ahead);
+    let (objects, calls) = Objects::of(&function, Ahead::new(Arc::clone(&function)));
+    let on_event = &mut |event: SyncEvent<'_>| {
+        if let SyncEvent::Landed { batch, .. } = &event {
+            objects.landed(batch.pages());
+        }
+        on_event(event);
+    };
+    let ended = engine::sync(run, &calls, &mut destination, on_event).await;
+    drop(calls);
+    out.warn_all(objects.close().await.as_slice());
     function.close().await;
     ended.map(|_| ()).map_err(Failure::from)
 }

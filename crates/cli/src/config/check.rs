@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use connector::yaml::{Entry, Node, Place, Problem};
+use transport::SecretAddress;
 
 use super::{ConfigFile, ConnectionConfig};
 use crate::reference;
@@ -72,6 +73,8 @@ fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: 
     if connection.aws.is_some() && connection.url.is_none() && connection.lambda.is_none() {
         problems.push(Problem::new(at.member("aws"), "`aws` is for a `lambda` or a `url`"));
     }
+    check_s3(connection, at, problems);
+    check_azure(connection, at, problems);
     if connection.google.is_some() && connection.url.is_none() {
         problems.push(Problem::new(at.member("google"), "`google` is for a `url`"));
     }
@@ -98,8 +101,70 @@ fn check_function(connection: &ConnectionConfig, at: &Connection<'_>, problems: 
     }
 }
 
+fn check_azure(connection: &ConnectionConfig, at: &Connection<'_>, problems: &mut Vec<Problem>) {
+    let Some(azure) = &connection.azure else { return };
+    let mut wrong = |message: &str| problems.push(Problem::new(at.member("azure"), message));
+    if connection.url.is_none() {
+        wrong("`azure` is for a `url`");
+    }
+    if connection.google.is_some() || connection.aws.is_some() {
+        wrong(
+            "a `url` is one of Azure's, Google's or AWS's; keep one of `azure`, `google` and `aws`",
+        );
+    }
+    match (&azure.key, &azure.resource) {
+        (Some(_), Some(_)) => wrong(
+            "a function lets in by its `key` or by Entra ID; keep one of `key` and `resource`",
+        ),
+        (None, None) => wrong("`azure` wants a `key`, or the `resource` that a token is for"),
+        _ => {}
+    }
+    if azure.key_in.is_some() && azure.key.is_none() {
+        wrong("`key_in` says where the `key` goes, and there is none");
+    }
+    for (member, text) in [("key", &azure.key), ("client_secret", &azure.client_secret)] {
+        let Some(text) = text else { continue };
+        if let Err(message) = reference::check(text) {
+            problems.push(Problem::new(at.inner("azure", member), message));
+        } else if reference::variables(text).is_empty() && !connection.allow_inline_secrets {
+            let message = format!("the secret `{member}` stands in the file itself");
+            let problem = Problem::new(at.inner("azure", member), message);
+            problems.push(
+                problem.suggesting(Some("write `${NAME}` for an environment variable".into())),
+            );
+        }
+    }
+}
+
+fn check_s3(connection: &ConnectionConfig, at: &Connection<'_>, problems: &mut Vec<Problem>) {
+    let Some(s3) = &connection.s3 else { return };
+    if connection.lambda.is_none() {
+        problems.push(Problem::new(at.member("s3"), "`s3` is for a `lambda`"));
+    }
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    if !(3..=63).contains(&s3.bucket.len()) || !s3.bucket.bytes().all(allowed) {
+        let message = "a bucket's name has 3 to 63 of a-z, 0-9, - and .";
+        problems.push(Problem::new(at.inner("s3", "bucket"), message));
+    }
+    let is_part = |part: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.=".contains(&byte);
+        !part.is_empty() && part != "." && part != ".." && part.bytes().all(allowed)
+    };
+    if s3.prefix.as_ref().is_some_and(|prefix| !prefix.split('/').all(is_part)) {
+        let message =
+            "a `prefix` is made of letters, digits, - _ . and =, with / between its parts";
+        problems.push(Problem::new(at.inner("s3", "prefix"), message));
+    }
+}
+
 fn check_secrets(connection: &ConnectionConfig, at: &Connection<'_>, problems: &mut Vec<Problem>) {
     let inline = |value: &str| reference::check(value).is_ok() && !reference::is_reference(value);
+    for (name, value) in &connection.secrets {
+        if let Some(Err(message)) = SecretAddress::parse(value) {
+            problems.push(Problem::new(at.inner("secrets", name), message));
+        }
+    }
     for (name, value) in &connection.secrets {
         if inline(value) && !connection.allow_inline_secrets {
             problems.push(
@@ -108,7 +173,7 @@ fn check_secrets(connection: &ConnectionConfig, at: &Connection<'_>, problems: &
                     format!("the secret {name:.60} stands in the file itself"),
                 )
                 .suggesting(Some(
-                    "write `${NAME}` for an environment variable, or `file:path`".into(),
+                    "write `${NAME}` for an environment variable, `file:path`, or the place in a store".into(),
                 )),
             );
         }

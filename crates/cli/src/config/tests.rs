@@ -110,7 +110,7 @@ connections:
             hasmore.yaml:7:5: unknown key `flavour`
               |
             7 |     flavour: sweet
-              |     ^^^^^^^ known here: url, headers, lambda, aws, google, handler, python, task_root, command, manifest, environment, secrets, secrets_file, allow_inline_secrets, custom_payload, destination, namespace, schema_changes, mode, max_deletes, tables, options, limits
+              |     ^^^^^^^ known here: url, headers, lambda, aws, s3, google, azure, handler, python, task_root, command, manifest, environment, secrets, secrets_file, allow_inline_secrets, custom_payload, destination, namespace, schema_changes, mode, max_deletes, tables, options, limits
             hasmore.yaml:9:7: unknown key `delete_mod`
               |
             9 |       delete_mod: hard
@@ -219,7 +219,7 @@ connections:
             hasmore.yaml:6:7: the secret token stands in the file itself
               |
             6 |       token: …
-              |       ^^^^^ write `${NAME}` for an environment variable, or `file:path`
+              |       ^^^^^ write `${NAME}` for an environment variable, `file:path`, or the place in a store
             hasmore.yaml:7:7: a ${ has no closing }
               |
             7 |       other: …

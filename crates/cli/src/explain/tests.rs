@@ -13,7 +13,7 @@ fn the_page_of_errors_is_current() {
 
 #[test]
 fn codes_are_in_order_and_explained_once() {
-    for table in [codes::ALL, connector_codes::ALL, shape_codes::ALL] {
+    for table in [codes::ALL, cloud_codes::ALL, connector_codes::ALL, shape_codes::ALL] {
         assert!(table.is_sorted_by_key(|explanation| (explanation.kind, explanation.code)));
     }
     let mut codes: Vec<_> = all().map(|explanation| (explanation.kind, explanation.code)).collect();

@@ -177,3 +177,112 @@ fn f_018_f_025_a_token_that_is_refused_is_not_told() {
     assert!(!ended.stderr.contains(&token) && !ended.stdout.contains(&token));
     assert_eq!(function.received().len(), 1, "F-053: it is not tried again");
 }
+
+/// Google's own library reads what the caller bears: its signature, its issuer and whom it is for.
+#[test]
+fn f_011_the_token_lets_in_where_googles_own_library_checks_it() {
+    const MINT: &str = r#"
+import json, sys, time, jwt
+asked = json.loads(sys.argv[1])
+wanted = jwt.decode(asked["assertion"], asked["public"], algorithms=["RS256"], audience=asked["audience"])
+claims = {"iss": "https://accounts.google.com", "aud": wanted["target_audience"], "iat": int(time.time()), "exp": int(time.time()) + 3600, "sub": "1"}
+print(json.dumps(jwt.encode(claims, asked["private"], "RS256", headers={"kid": "google-1"})))
+"#;
+    const VERIFY: &str = r#"
+import json, sys
+from google.auth import jwt
+asked = json.loads(sys.argv[1])
+try:
+    claims = jwt.decode(asked["token"], certs={"google-1": asked["public"]}, audience=asked["audience"])
+    print(json.dumps(claims["iss"]))
+except Exception as error:
+    print(json.dumps({"refused": str(error)}))
+"#;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (signer, signers_public) = new_account("unused");
+    let keys = std::sync::Arc::new(std::sync::Mutex::new(Value::Null));
+    let known = std::sync::Arc::clone(&keys);
+    let google = FakeFunction::answering(move |received| {
+        let (_, assertion) = received.body.split_once("&assertion=").expect("an assertion");
+        let mut asked = known.lock().expect("keys").clone();
+        asked["assertion"] = assertion.into();
+        Answer::json(json!({ "id_token": script(MINT, &asked) }).to_string())
+    });
+    let token_uri = format!("{}token", google.url());
+    let (account, public) = new_account(&token_uri);
+    *keys.lock().expect("keys") =
+        json!({ "public": public, "audience": token_uri, "private": signer["private_key"] });
+    write(folder.path(), "key.json", &account.to_string());
+    let function = FakeFunction::answering(move |received| {
+        let url = format!("http://{}/run", received.header("host").expect("a host"));
+        let bearer = received.header("authorization").expect("a token");
+        let token = bearer.trim_start_matches("Bearer ");
+        let asked = json!({ "token": token, "public": signers_public, "audience": url });
+        match script(VERIFY, &asked)["refused"].as_str() {
+            None => Answer::json(PAGE),
+            Some(why) => Answer::status(401, why.to_owned()),
+        }
+    });
+    sync(folder.path(), &function, "{}").expect_code(0);
+    let ended = sync(folder.path(), &function, "{audience: 'https://other.example.com'}");
+    let ended = ended.expect_error(3, "function_error");
+    assert!(ended.stderr.contains("audience"), "{}", ended.stderr);
+}
+
+/// Workload identity: the token of another cloud becomes one of Google's, and that one of the function.
+#[test]
+fn f_011_an_identity_of_another_cloud_gives_a_token_for_the_function() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let token = id_token(3600);
+    let given = token.clone();
+    let google = FakeFunction::answering(move |received| {
+        match received.line.split(' ').nth(1).expect("a path") {
+            "/subject" => {
+                assert_eq!(received.header("x-cluster"), Some("yes"));
+                Answer::json(r#"{"value":"token-of-the-cluster"}"#)
+            }
+            "/v1/token" => {
+                let expected = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&audience=%2F%2Fiam.googleapis.com%2Fpool&scope=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fcloud-platform&requested_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Ajwt&subject_token=token-of-the-cluster";
+                assert_eq!(received.body, expected);
+                Answer::json(r#"{"access_token":"federated-token"}"#)
+            }
+            "/caller:generateIdToken" => {
+                assert_eq!(received.header("authorization"), Some("Bearer federated-token"));
+                assert!(received.json()["audience"].as_str().expect("one").ends_with("/run"));
+                Answer::json(json!({ "token": given }).to_string())
+            }
+            path => panic!("{path}"),
+        }
+    });
+    let url = google.url();
+    let account = |source: Value| {
+        json!({
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/pool",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": format!("{url}v1/token"),
+            "service_account_impersonation_url": format!("{url}caller:generateAccessToken"),
+            "credential_source": source,
+        })
+    };
+    let subject = folder.path().join("subject");
+    std::fs::write(&subject, "token-of-the-cluster\n").expect("a file");
+    let by_url = json!({
+        "url": format!("{url}subject"), "headers": { "X-Cluster": "yes" },
+        "format": { "type": "json", "subject_token_field_name": "value" },
+    });
+    for source in [json!({ "file": subject }), by_url] {
+        write(folder.path(), "key.json", &account(source).to_string());
+        let function = FakeFunction::start([Answer::json(PAGE)]);
+        let ended = sync(folder.path(), &function, "{}").expect_code(0);
+        let bearer = format!("Bearer {token}");
+        assert_eq!(function.received()[0].header("authorization"), Some(bearer.as_str()));
+        for secret in [token.as_str(), "token-of-the-cluster", "federated-token"] {
+            assert!(!ended.stdout.contains(secret) && !ended.stderr.contains(secret), "F-018");
+        }
+    }
+    let function = FakeFunction::start([]);
+    write(folder.path(), "key.json", &account(json!({ "environment_id": "aws1" })).to_string());
+    let ended = sync(folder.path(), &function, "{}").expect_error(2, "google_no_token");
+    assert!(ended.stderr.contains("neither a `file` nor a `url`"), "{}", ended.stderr);
+}

@@ -46,7 +46,11 @@ fn sync(folder: &Path, lambda: &FakeFunction) -> Ended {
 
 /// Fails unless botocore's `SigV4Auth` makes the same signature of the request, headers and body.
 #[track_caller]
-fn check_signature(received: &Received, (key, secret, token): (&str, &str, &str), service: &str) {
+pub(crate) fn check_signature(
+    received: &Received,
+    (key, secret, token): (&str, &str, &str),
+    service: &str,
+) {
     const SCRIPT: &str = r#"
 import hashlib, json, sys
 from botocore.auth import SigV4Auth

@@ -6,6 +6,8 @@
 mod support;
 
 mod arrows;
+mod aws_credentials;
+mod azure;
 mod bad_input;
 mod check;
 mod config;
@@ -16,6 +18,7 @@ mod google;
 mod init;
 mod interrupt;
 mod lambda;
+mod lambda_s3;
 mod locks;
 mod log_events;
 mod main_job;
@@ -28,6 +31,7 @@ mod postgres;
 mod preview;
 mod requests;
 mod schema;
+mod secrets;
 mod serve;
 mod setup_test;
 #[cfg(target_os = "linux")]

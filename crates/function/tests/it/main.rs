@@ -3,6 +3,7 @@
 
 mod deployed;
 mod limits;
+mod objects;
 mod package;
 mod seed;
 mod start;

@@ -70,6 +70,7 @@ pub(super) fn read_object(value: &Bytes, request: &Request) -> Result<Response, 
         readings: members.readings,
         pages_left: members.pages_left,
         max_deletes: members.max_deletes,
+        object: None,
     };
     if let Some(text) = members.soft_delete {
         response.soft_delete = read_soft_delete(&text, &response)?;
