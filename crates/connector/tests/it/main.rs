@@ -4,6 +4,7 @@ mod api;
 mod auth;
 mod budgets;
 mod children;
+mod files;
 mod formats;
 mod golden;
 mod incremental;
