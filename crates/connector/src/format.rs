@@ -1,10 +1,13 @@
 //! Answers that are not JSON become JSON once, so that everything after reads one thing.
 
+mod arrow;
+mod avro;
 mod cells;
 mod csv;
 mod excel;
 mod fixed_width;
 mod json_lines;
+mod parquet;
 mod rows;
 mod text;
 mod unpack;
@@ -15,9 +18,11 @@ use std::io;
 
 use bytes::Bytes;
 
+use self::avro::AvroRows;
 use self::csv::CsvRows;
 use self::fixed_width::FixedWidthRows;
 use self::json_lines::JsonLinesRows;
+use self::parquet::ParquetRows;
 pub(crate) use self::rows::{Piece, Position, RowReader, fill};
 pub(crate) use self::text::File;
 use self::text::Text;
@@ -57,9 +62,9 @@ pub(crate) struct Opened {
 /// # Errors
 /// When it is not what the manifest says.
 pub(crate) fn open(table: &TablePlan, body: Bytes, bytes_max: u64) -> Result<Opened, FormatError> {
-    // A workbook is a zip archive itself.
+    // These are packed in ways of their own.
     let body = match table.config.format {
-        Format::Excel => body,
+        Format::Excel | Format::Parquet | Format::Avro => body,
         _ => unpack::unpack(body, bytes_max)?,
     };
     let empty =
@@ -72,6 +77,17 @@ pub(crate) fn open(table: &TablePlan, body: Bytes, bytes_max: u64) -> Result<Ope
     let all = |mut reader: Box<dyn RowReader>| {
         let mut piece = Piece::default();
         fill(reader.as_mut(), &mut piece, usize::MAX)?;
+        Ok(of_rows(piece))
+    };
+    // A few bytes of these may stand for very many.
+    let all_within = |mut reader: Box<dyn RowReader>| {
+        let mut piece = Piece::default();
+        let most = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        if fill(reader.as_mut(), &mut piece, most)? {
+            return Err(FormatError::Packed(format!(
+                "its rows make more than {bytes_max} bytes (`requests.body_bytes`)"
+            )));
+        }
         Ok(of_rows(piece))
     };
     match table.config.format {
@@ -96,6 +112,14 @@ pub(crate) fn open(table: &TablePlan, body: Bytes, bytes_max: u64) -> Result<Ope
             let layout = &table.config.fixed_width;
             let text = Text::of(body, layout.encoding.as_deref())?;
             all(Box::new(FixedWidthRows::open(layout, text, Position::default())?))
+        }
+        Format::Parquet => {
+            let file = Box::new(io::Cursor::new(body));
+            all_within(Box::new(ParquetRows::open(file, Position::default())?))
+        }
+        Format::Avro => {
+            let file = Box::new(io::Cursor::new(body));
+            all_within(Box::new(AvroRows::open(file, Position::default())?))
         }
         Format::Excel => Ok(of_rows(excel::read(&table.config.excel, &body, bytes_max)?)),
         Format::Xml => {
@@ -128,6 +152,8 @@ pub(crate) fn open_file(
             Box::new(FixedWidthRows::open(layout, text(layout.encoding.as_deref(), file)?, at)?)
         }
         Format::JsonLines => Box::new(JsonLinesRows::open(text(None, file)?, at)?),
+        Format::Parquet => Box::new(ParquetRows::open(file, at)?),
+        Format::Avro => Box::new(AvroRows::open(file, at)?),
         Format::Json | Format::Excel | Format::Xml => {
             Box::new(WholeRows::open(table, file, at, bytes_max)?)
         }

@@ -124,10 +124,12 @@ tables:
   and the warning `late_files` tells of any that come later than that. A path that is added has its old files read.
 - **A call may end in the middle of a file**, and the next one goes on there. If the file is another one then, by its
   etag or by its time, it is begun anew; without a key that is an error, `page_changed`, since rows would be there twice.
-- **Memory does not grow with the file** for `csv`, `json_lines` and `fixed_width`, packed or not; a row may have
-  `requests.body_bytes`. Other formats are read whole, up to that many bytes.
-- A packed file or one in another encoding than UTF-8 cannot be entered in its middle: a process that goes on with one
-  unpacks it from its beginning, once.
+- **Memory does not grow with the file** for `csv`, `json_lines`, `fixed_width`, `avro` and `parquet`, packed or not; a
+  row may have `requests.body_bytes`. Other formats are read whole, up to that many bytes.
+- A packed file, an Avro file or one in another encoding than UTF-8 cannot be entered in its middle: a process that goes
+  on with one reads it from its beginning, once.
+- **Parquet and Avro** give decimals and times with every digit, instants in UTC, and bytes in Base64. Parquet may be
+  packed inside by snappy, gzip, brotli, LZ4 or zstd, Avro by deflate, snappy or zstd.
 - Amazon S3 is tested against moto, addresses against a server of the tests' own, with and without ranges; Google Cloud
   Storage and Azure Blob Storage are untested.
 ";

@@ -42,9 +42,18 @@ impl From<object_store::Error> for FileError {
                 message: in_a_line(&error),
                 hint: "correct `files` or `storage` of the manifest",
             },
-            _ => FileError::Unavailable(in_a_line(&error)),
+            _ => match in_a_line(&error) {
+                message if is_refusal(&message) => FileError::refused(message),
+                message => FileError::Unavailable(message),
+            },
         }
     }
+}
+
+/// Whether a store's message is about a status that no other try changes. Listings tell it only so.
+fn is_refusal(message: &str) -> bool {
+    let status = message.split("status code: ").nth(1).and_then(|rest| rest.get(..3));
+    status.is_some_and(|status| status.starts_with('4') && !matches!(status, "408" | "425" | "429"))
 }
 
 /// A store's message in a line, without the queries of addresses, which may hold a signature.

@@ -214,7 +214,7 @@ impl Place {
         let mut files = Vec::new();
         if pattern[folder_end..].contains('/') {
             let mut all = store.list(Some(&folder));
-            while let Some(meta) = all.try_next().await? {
+            while let Some(meta) = all.try_next().await.map_err(unlisted)? {
                 if !fits(&meta) {
                     continue;
                 }
@@ -227,7 +227,7 @@ impl Place {
                 }
             }
         } else {
-            let inside = store.list_with_delimiter(Some(&folder)).await?;
+            let inside = store.list_with_delimiter(Some(&folder)).await.map_err(unlisted)?;
             files.extend(inside.objects.into_iter().filter(fits).map(listed));
         }
         files.sort_by(|one, other| one.order().cmp(&other.order()));
@@ -258,6 +258,16 @@ impl Place {
             return Err(FileError::Changed);
         }
         Ok(found.bytes().await?)
+    }
+}
+
+/// Why there is no list: a bucket that is not there is no file that is gone.
+fn unlisted(error: object_store::Error) -> FileError {
+    match error {
+        object_store::Error::NotFound { .. } => {
+            FileError::refused("there is no such bucket or container")
+        }
+        error => error.into(),
     }
 }
 

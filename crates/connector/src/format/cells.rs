@@ -46,6 +46,17 @@ impl Cells {
     }
 }
 
+/// A floating number that is written already; one that is none is written as Python does, and noted.
+pub(super) fn write_float(value: f64, text: &str, out: &mut String, non_finite: &mut bool) {
+    *non_finite |= !value.is_finite();
+    out.push_str(match value {
+        _ if value.is_nan() => "NaN",
+        f64::INFINITY => "Infinity",
+        f64::NEG_INFINITY => "-Infinity",
+        _ => text,
+    });
+}
+
 /// Every column has a name, and no name is there twice.
 pub(super) fn header<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Vec<String>, String> {
     let mut names: Vec<String> = Vec::new();

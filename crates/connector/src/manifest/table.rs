@@ -104,6 +104,10 @@ pub enum Format {
     FixedWidth,
     /// A workbook of Excel (xlsx, xlsm, xlsb, xls) or OpenDocument (ods), whose first row names the columns.
     Excel,
+    /// Parquet. Decimals and times keep every digit; bytes become Base64.
+    Parquet,
+    /// Avro, as a file with its schema in it. Decimals and times keep every digit; bytes become Base64.
+    Avro,
     /// XML: elements are fields, attributes are fields named `@name`, prefixes are dropped.
     Xml,
 }

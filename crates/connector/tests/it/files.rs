@@ -56,7 +56,7 @@ impl Folder {
 }
 
 /// Rows as `FILE:LINE ID`, in order.
-fn lines(platform: &Platform) -> Vec<String> {
+pub(crate) fn lines(platform: &Platform) -> Vec<String> {
     let rows = platform.tables.get("items").into_iter().flatten();
     let mut lines: Vec<String> = rows
         .map(|(_, row)| {
@@ -69,7 +69,7 @@ fn lines(platform: &Platform) -> Vec<String> {
     lines
 }
 
-fn csv(ids: std::ops::Range<u64>) -> String {
+pub(crate) fn csv(ids: std::ops::Range<u64>) -> String {
     let rows = ids.map(|id| format!("{id},name {id}\n")).collect::<String>();
     format!("id,name\n{rows}")
 }

@@ -5,6 +5,7 @@ mod auth;
 mod budgets;
 mod children;
 mod files;
+mod files_s3;
 mod formats;
 mod golden;
 mod incremental;
