@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::ahead::Ahead;
 use crate::answer::{Answer, Budget};
+use crate::files::{KeptFiles, Stores};
 use crate::http::{Http, Identity, Reach, Via};
 use crate::manifest::Manifest;
 use crate::page::Page;
@@ -25,10 +26,12 @@ use crate::template::{Scope, Template};
 /// The same state gets the same answer as long as the API gives the same pages (F-090).
 pub struct Connector {
     manifest: Manifest,
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     pub(crate) http: Http,
     pub(crate) ahead: Ahead,
     pub(crate) kept: Kept,
+    pub(crate) stores: Stores,
+    pub(crate) files: KeptFiles,
     clock: Clock,
 }
 
@@ -95,10 +98,12 @@ impl Connector {
         let http = Http::new(&manifest.requests, &agent, Reach::Anywhere);
         Ok(Connector {
             manifest,
-            plan,
+            plan: Arc::new(plan),
             http,
             ahead: Ahead::default(),
             kept: Kept::default(),
+            stores: Stores::default(),
+            files: KeptFiles::default(),
             clock,
         })
     }
@@ -133,7 +138,7 @@ impl Connector {
             deadline: budget.until,
         };
         self.identify(&call.scope)?;
-        let Plan { authenticator, templates, .. } = &self.plan;
+        let Plan { authenticator, templates, .. } = &*self.plan;
         authenticator
             .recall(stored.refresh_token.as_ref(), templates, &call.scope)
             .map_err(FunctionError::from)?;
@@ -324,7 +329,7 @@ async fn in_time(
 impl Function for Connector {
     async fn call(&self, request: &Request) -> Result<Response, FunctionError> {
         let answer = self.answer(request).await;
-        let Plan { authenticator, templates, .. } = &self.plan;
+        let Plan { authenticator, templates, .. } = &*self.plan;
         let concealed = self.scope(request).map(|scope| authenticator.conceal(templates, &scope));
         let concealed = concealed.unwrap_or_default();
         let redact = |text: String| concealed.redact(&request.secrets.redact(&text));

@@ -1,13 +1,32 @@
 //! Answers that are not JSON become JSON once, so that everything after reads one thing.
 
+mod arrow;
+mod avro;
+mod cells;
 mod csv;
 mod excel;
 mod fixed_width;
 mod json_lines;
+mod parquet;
+mod rows;
+mod text;
 mod unpack;
+mod whole;
 mod xml;
 
+use std::io;
+
 use bytes::Bytes;
+
+use self::avro::AvroRows;
+use self::csv::CsvRows;
+use self::fixed_width::FixedWidthRows;
+use self::json_lines::JsonLinesRows;
+use self::parquet::ParquetRows;
+pub(crate) use self::rows::{Piece, Position, RowReader, fill};
+pub(crate) use self::text::File;
+use self::text::Text;
+use self::whole::WholeRows;
 
 use crate::manifest::Format;
 use crate::plan::TablePlan;
@@ -26,6 +45,8 @@ pub(crate) enum FormatError {
     Byte { at: u64, message: String },
     #[error("{0}")]
     Packed(String),
+    #[error("{0}")]
+    Io(#[from] io::Error),
 }
 
 /// The body as JSON, and where its rows are in it.
@@ -41,18 +62,34 @@ pub(crate) struct Opened {
 /// # Errors
 /// When it is not what the manifest says.
 pub(crate) fn open(table: &TablePlan, body: Bytes, bytes_max: u64) -> Result<Opened, FormatError> {
-    // A workbook is a zip archive itself.
+    // These are packed in ways of their own.
     let body = match table.config.format {
-        Format::Excel => body,
+        Format::Excel | Format::Parquet | Format::Avro => body,
         _ => unpack::unpack(body, bytes_max)?,
-    };
-    let of_rows = |rows: csv::Rows, empty: Selection| Opened {
-        json: rows.json.into(),
-        selection: Selection { records: rows.ranges, ..empty },
-        bad_rows: rows.bad,
     };
     let empty =
         || Selection { values: vec![None; table.selector.values.len()], ..Selection::default() };
+    let of_rows = |piece: Piece| Opened {
+        json: piece.json.into(),
+        selection: Selection { records: piece.ranges, non_finite: piece.non_finite, ..empty() },
+        bad_rows: piece.bad,
+    };
+    let all = |mut reader: Box<dyn RowReader>| {
+        let mut piece = Piece::default();
+        fill(reader.as_mut(), &mut piece, usize::MAX)?;
+        Ok(of_rows(piece))
+    };
+    // A few bytes of these may stand for very many.
+    let all_within = |mut reader: Box<dyn RowReader>| {
+        let mut piece = Piece::default();
+        let most = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        if fill(reader.as_mut(), &mut piece, most)? {
+            return Err(FormatError::Packed(format!(
+                "its rows make more than {bytes_max} bytes (`requests.body_bytes`)"
+            )));
+        }
+        Ok(of_rows(piece))
+    };
     match table.config.format {
         Format::Json => {
             let json = without_mark(body);
@@ -67,17 +104,60 @@ pub(crate) fn open(table: &TablePlan, body: Bytes, bytes_max: u64) -> Result<Ope
             let selection = Selection { records, non_finite, ..empty() };
             Ok(Opened { json, selection, bad_rows: 0 })
         }
-        Format::Csv => Ok(of_rows(csv::read(&table.config.csv, &body)?, empty())),
-        Format::FixedWidth => {
-            Ok(of_rows(fixed_width::read(&table.config.fixed_width, &body)?, empty()))
+        Format::Csv => {
+            let text = Text::of(body, table.config.csv.encoding.as_deref())?;
+            all(Box::new(CsvRows::open(&table.config.csv, text, Position::default())?))
         }
-        Format::Excel => Ok(of_rows(excel::read(&table.config.excel, &body, bytes_max)?, empty())),
+        Format::FixedWidth => {
+            let layout = &table.config.fixed_width;
+            let text = Text::of(body, layout.encoding.as_deref())?;
+            all(Box::new(FixedWidthRows::open(layout, text, Position::default())?))
+        }
+        Format::Parquet => {
+            let file = Box::new(io::Cursor::new(body));
+            all_within(Box::new(ParquetRows::open(file, Position::default())?))
+        }
+        Format::Avro => {
+            let file = Box::new(io::Cursor::new(body));
+            all_within(Box::new(AvroRows::open(file, Position::default())?))
+        }
+        Format::Excel => Ok(of_rows(excel::read(&table.config.excel, &body, bytes_max)?)),
         Format::Xml => {
             let json: Bytes = xml::to_json(&without_mark(body))?.into();
             let selection = xml::select(&table.selector, &json)?;
             Ok(Opened { json, selection, bad_rows: 0 })
         }
     }
+}
+
+/// Opens a file at a position that its reader told before. A row may have `bytes_max` bytes, and so may the
+/// whole file where its format can only be read as a whole.
+///
+/// # Errors
+/// When it is not what the manifest says.
+pub(crate) fn open_file(
+    table: &TablePlan,
+    file: Box<dyn File>,
+    at: Position,
+    bytes_max: u64,
+) -> Result<Box<dyn RowReader>, FormatError> {
+    let text = |encoding: Option<&str>, file| Text::open(file, encoding, bytes_max);
+    Ok(match table.config.format {
+        Format::Csv => {
+            let csv = &table.config.csv;
+            Box::new(CsvRows::open(csv, text(csv.encoding.as_deref(), file)?, at)?)
+        }
+        Format::FixedWidth => {
+            let layout = &table.config.fixed_width;
+            Box::new(FixedWidthRows::open(layout, text(layout.encoding.as_deref(), file)?, at)?)
+        }
+        Format::JsonLines => Box::new(JsonLinesRows::open(text(None, file)?, at)?),
+        Format::Parquet => Box::new(ParquetRows::open(file, at)?),
+        Format::Avro => Box::new(AvroRows::open(file, at)?),
+        Format::Json | Format::Excel | Format::Xml => {
+            Box::new(WholeRows::open(table, file, at, bytes_max)?)
+        }
+    })
 }
 
 /// Without the byte order mark that some put before UTF-8.

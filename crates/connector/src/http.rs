@@ -104,6 +104,11 @@ impl Http {
         self.0.clients.lock().unwrap_or_else(PoisonError::into_inner).go_by(via);
     }
 
+    /// Where requests may lead to.
+    pub(crate) fn reach(&self) -> Reach {
+        self.0.reach
+    }
+
     /// The largest body, packed or not.
     pub(crate) fn body_bytes_max(&self) -> u64 {
         self.0.body_bytes_max
@@ -255,7 +260,10 @@ impl Http {
         let mut sent = client.request(method, url.clone());
         let mut has_accept = false;
         for (name, value) in &request.headers {
-            let is_harmless = matches!(name.as_str(), "accept" | "content-type" | "user-agent");
+            let is_harmless = matches!(
+                name.as_str(),
+                "accept" | "accept-encoding" | "content-type" | "if-match" | "range" | "user-agent"
+            );
             if !at_home && !is_harmless {
                 continue;
             }

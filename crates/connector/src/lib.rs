@@ -24,6 +24,7 @@ mod window;
 mod ahead;
 mod auth;
 mod cursor;
+mod files;
 mod format;
 mod http;
 mod page;

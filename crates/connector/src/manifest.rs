@@ -3,6 +3,7 @@
 mod auth;
 mod check;
 mod describe;
+mod files;
 mod places;
 mod range;
 mod table;
@@ -16,6 +17,8 @@ use serde::Deserialize;
 
 pub use auth::{Auth, Aws, HmacAlgorithm, HmacEncoding, HmacSignature, Jwt, Oauth2, Tls};
 pub use describe::TableDescription;
+pub(crate) use files::Scheme;
+pub use files::{Az, Files, Gs, S3, Storage};
 pub use places::{Source, Target};
 pub(crate) use range::Range;
 pub use table::{
@@ -34,7 +37,9 @@ pub struct Manifest {
     /// What the API is called.
     #[schemars(example = &"shop")]
     pub name: String,
-    /// What every path begins with; a template.
+    /// What every path begins with; a template. Only a manifest whose tables are all read from `files` has
+    /// none.
+    #[serde(default)]
     #[schemars(example = &"https://api.example.com/v1")]
     pub base_url: String,
     /// Other hosts that links to a next page may lead to, with all that lets a request in. A link to a host
@@ -73,6 +78,9 @@ pub struct Manifest {
     /// How hard the API may be pressed, and how long it may take.
     #[serde(default)]
     pub requests: Requests,
+    /// How the stores of `files` are reached.
+    #[serde(default)]
+    pub storage: Storage,
     /// What one call of the function may hold.
     #[serde(default)]
     pub call: CallBudget,
@@ -311,6 +319,7 @@ fn home_of(key: &str) -> Option<&'static str> {
         ("Requests", "requests"),
         ("CallBudget", "call"),
         ("CursorConfig", "tables.NAME.cursor"),
+        ("Files", "tables.NAME.files"),
     ]
     .into_iter()
     .find(|(name, _)| !key.contains(['/', '~']) && defines(name))

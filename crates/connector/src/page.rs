@@ -9,7 +9,8 @@ use protocol::json;
 use reqwest::header::HeaderMap;
 use sha2::{Digest, Sha256};
 
-use crate::format::{self, FormatError, Opened};
+use crate::files::Listed;
+use crate::format::{self, FormatError, Opened, Piece};
 use crate::http::Answer;
 use crate::manifest::Source;
 use crate::paginator::{PageAt, PageFacts};
@@ -26,6 +27,15 @@ pub(crate) struct Page {
     /// Rows that could not be read and are left out, as the manifest allows.
     pub(crate) bad_rows: u64,
     parents: OnceLock<Vec<(String, usize)>>,
+    origin: Option<Origin>,
+}
+
+/// The file that rows are from.
+#[derive(Debug)]
+struct Origin {
+    /// What every row begins with, up to its number.
+    beginning: String,
+    numbers: Vec<u64>,
 }
 
 impl Page {
@@ -44,14 +54,37 @@ impl Page {
             return Ok(Page::empty(table, headers));
         }
         let Opened { json, selection, bad_rows } = format::open(table, body, bytes_max)?;
-        Ok(Page { body: json, headers, selection, bad_rows, parents: OnceLock::new() })
+        let parents = OnceLock::new();
+        Ok(Page { body: json, headers, selection, bad_rows, parents, origin: None })
+    }
+
+    /// The rows of a piece of a file, which they name.
+    pub(crate) fn of_file(file: &Listed, piece: &Piece) -> Page {
+        let mut beginning = String::from("{\"_file\":");
+        json::quote(&file.path, &mut beginning);
+        if let Some(modified) = file.modified
+            && let Ok(modified) = jiff::Timestamp::from_millisecond(modified)
+        {
+            beginning.push_str(&format!(",\"_modified\":\"{modified:.3}\""));
+        }
+        beginning.push_str(",\"_line\":");
+        let (records, non_finite) = (piece.ranges.clone(), piece.non_finite);
+        Page {
+            body: Bytes::copy_from_slice(piece.json.as_bytes()),
+            headers: HeaderMap::new(),
+            selection: Selection { records, non_finite, ..Selection::default() },
+            bad_rows: piece.bad,
+            parents: OnceLock::new(),
+            origin: Some(Origin { beginning, numbers: piece.numbers.clone() }),
+        }
     }
 
     /// A page without rows.
     pub(crate) fn empty(table: &TablePlan, headers: HeaderMap) -> Page {
         let values = vec![None; table.selector.values.len()];
         let selection = Selection { values, ..Selection::default() };
-        Page { body: Bytes::new(), headers, selection, bad_rows: 0, parents: OnceLock::new() }
+        let parents = OnceLock::new();
+        Page { body: Bytes::new(), headers, selection, bad_rows: 0, parents, origin: None }
     }
 
     /// A page of texts, for the parents that a manifest lists.
@@ -70,6 +103,7 @@ impl Page {
             selection,
             bad_rows: 0,
             parents: OnceLock::new(),
+            origin: None,
         }
     }
 
@@ -78,7 +112,11 @@ impl Page {
     }
 
     pub(crate) fn row(&self, index: usize) -> Bytes {
-        self.body.slice(self.selection.records[index].clone())
+        let row = self.body.slice(self.selection.records[index].clone());
+        match &self.origin {
+            None => row,
+            Some(origin) => origin.name(index, &row),
+        }
     }
 
     pub(crate) fn non_finite(&self) -> bool {
@@ -192,6 +230,28 @@ impl Page {
             Source::Header(name) => Some(quoted(self.headers.get(name)?.to_str().ok()?)),
             Source::Link(relation) => Some(quoted(&link(&self.headers, relation)?)),
         }
+    }
+}
+
+impl Origin {
+    /// The row with its file and its number in it.
+    fn name(&self, index: usize, row: &[u8]) -> Bytes {
+        let mut named = Vec::with_capacity(self.beginning.len() + row.len() + 24);
+        named.extend_from_slice(self.beginning.as_bytes());
+        named.extend_from_slice(self.numbers[index].to_string().as_bytes());
+        match row.strip_prefix(b"{") {
+            Some(members) if members.trim_ascii_start() == b"}" => named.push(b'}'),
+            Some(members) => {
+                named.push(b',');
+                named.extend_from_slice(members);
+            }
+            None => {
+                named.extend_from_slice(b",\"value\":");
+                named.extend_from_slice(row);
+                named.push(b'}');
+            }
+        }
+        named.into()
     }
 }
 

@@ -57,6 +57,8 @@ pub(crate) enum StopReason {
     CursorReached,
     /// The last step came up to the upper bound.
     WindowEnd,
+    /// All new files were read.
+    FilesRead,
 }
 
 impl StopReason {
@@ -70,6 +72,7 @@ impl StopReason {
             StopReason::TotalReached => "total_reached",
             StopReason::CursorReached => "cursor_reached",
             StopReason::WindowEnd => "window_end",
+            StopReason::FilesRead => "files_read",
         }
     }
 }

@@ -1,13 +1,16 @@
 //! A manifest made ready: templates compiled, defaults filled in, tables in a tree of parents and children.
 
+use std::time::Duration;
+
 use crate::auth::Authenticator;
 use crate::manifest::{
-    CursorConfig, End, ForEach, Manifest, Pagination, Source, TableConfig, Target, Tls,
+    CursorConfig, End, Files, ForEach, Manifest, Pagination, Source, Storage, TableConfig, Target,
+    Tls,
 };
 use crate::request_builder::{NAMES, RequestTemplate, TemplateProblem};
 use crate::reshape::Reshape;
 use crate::selector::{Path, Selector};
-use crate::template::{Template, TemplateError, Templates};
+use crate::template::{Scope, Template, TemplateError, Templates};
 
 /// All that calls need, compiled once.
 pub(crate) struct Plan {
@@ -17,6 +20,7 @@ pub(crate) struct Plan {
     /// The key of hashes.
     pub(crate) hash_key: Option<Template>,
     pub(crate) tls: TlsTemplates,
+    pub(crate) storage: StorageTemplates,
     /// In the order of the manifest; children come after their parents' names are known.
     pub(crate) tables: Vec<TablePlan>,
     /// The tables that are read for themselves.
@@ -57,7 +61,86 @@ pub(crate) enum TableSource {
     Values(Vec<String>),
     /// Here, in each row of the parent.
     Inside(Path),
+    /// Files, the new ones.
+    Files(FilesPlan),
 }
+
+/// The files whose rows are a table's.
+pub(crate) struct FilesPlan {
+    pub(crate) paths: Vec<PathPlan>,
+    lookback: Duration,
+}
+
+/// A path of files, and what the state calls it.
+pub(crate) struct PathPlan {
+    pub(crate) template: Template,
+    pub(crate) mark: String,
+}
+
+/// Without a word about it, files may come so late.
+const LOOKBACK: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What rows of files are named by, where the manifest names nothing else.
+const FILE_KEY: [&str; 2] = ["_file", "_line"];
+
+impl FilesPlan {
+    fn compile(files: &Files, templates: &mut Templates) -> Result<FilesPlan, TemplateProblem> {
+        let compile = |text: &String| {
+            let problem = |error| TemplateProblem { key: "files", name: None, error };
+            let template = templates.compile(text, FILES_NAMES).map_err(problem)?;
+            Ok(PathPlan { template, mark: crate::page::mark(text.as_bytes()) })
+        };
+        Ok(FilesPlan {
+            paths: files.paths.0.iter().map(compile).collect::<Result<_, TemplateProblem>>()?,
+            lookback: files.lookback.map_or(LOOKBACK, |lookback| lookback.0),
+        })
+    }
+
+    /// How long after a newer file one may still appear.
+    pub(crate) fn lookback_ms(&self) -> i64 {
+        i64::try_from(self.lookback.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// How stores are reached, with holes.
+#[derive(Default)]
+pub(crate) struct StorageTemplates {
+    storage: Storage,
+    texts: Vec<Option<Template>>,
+}
+
+impl StorageTemplates {
+    fn compile(
+        storage: &Storage,
+        templates: &mut Templates,
+    ) -> Result<StorageTemplates, TemplateError> {
+        let mut storage = storage.clone();
+        let mut compile = |text: &mut Option<String>| {
+            text.as_deref().map(|text| templates.compile(text, FILES_NAMES)).transpose()
+        };
+        let texts: Result<Vec<_>, TemplateError> =
+            storage.texts().into_iter().map(&mut compile).collect();
+        let texts = texts?;
+        Ok(StorageTemplates { storage, texts })
+    }
+
+    /// The settings with their holes filled; what is empty is as if it were not there.
+    pub(crate) fn render(
+        &self,
+        templates: &Templates,
+        scope: &Scope,
+    ) -> Result<Storage, TemplateError> {
+        let mut storage = self.storage.clone();
+        for (text, template) in storage.texts().into_iter().zip(&self.texts) {
+            let Some(template) = template else { continue };
+            *text = Some(templates.render(template, scope)?).filter(|text| !text.is_empty());
+        }
+        Ok(storage)
+    }
+}
+
+/// What templates of files may name.
+const FILES_NAMES: &[&str] = &["secrets", "config"];
 
 /// What becomes of a table's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +178,8 @@ impl Plan {
             .map_err(|error| (None, TemplateProblem { key: "hash_key", name: None, error }))?;
         let tls = TlsTemplates::compile(&manifest.tls, &mut templates)
             .map_err(|error| (None, TemplateProblem { key: "tls", name: None, error }))?;
+        let storage = StorageTemplates::compile(&manifest.storage, &mut templates)
+            .map_err(|error| (None, TemplateProblem { key: "storage", name: None, error }))?;
         let manifest = manifest.with_parents_asked_for();
         let mut tree = Tree {
             manifest: &manifest,
@@ -110,7 +195,7 @@ impl Plan {
             tree.attach(index, name, config)?;
         }
         let Tree { tables, roots, .. } = tree;
-        Ok(Plan { templates, paths, authenticator, hash_key, tls, tables, roots })
+        Ok(Plan { templates, paths, authenticator, hash_key, tls, storage, tables, roots })
     }
 
     /// The table of this name.
@@ -156,9 +241,12 @@ impl Tree<'_> {
         let pagination = config.pagination.clone().unwrap_or_else(|| manifest.pagination.clone());
         let names = path_names(&pagination, config.cursor.as_ref());
         let of_table = |problem| (Some(name.to_owned()), problem);
-        let source = match &config.explode {
-            Some(path) => TableSource::Inside(path.clone()),
-            None => {
+        let source = match (&config.explode, &config.files) {
+            (Some(path), _) => TableSource::Inside(path.clone()),
+            (None, Some(files)) => {
+                TableSource::Files(FilesPlan::compile(files, templates).map_err(of_table)?)
+            }
+            (None, None) => {
                 let request =
                     RequestTemplate::compile(manifest, name, config, &names, templates, paths);
                 TableSource::Requests(Box::new(request.map_err(of_table)?))
@@ -175,7 +263,11 @@ impl Tree<'_> {
             source,
             selector,
             wanted,
-            primary_key: config.primary_key.clone().unwrap_or_default().0,
+            primary_key: match &config.primary_key {
+                Some(key) => key.0.clone(),
+                None if config.files.is_some() => FILE_KEY.map(str::to_owned).into(),
+                None => Vec::new(),
+            },
             children: Vec::new(),
             exploded: Vec::new(),
             include: include(config),

@@ -6,6 +6,7 @@ use protocol::{FunctionError, State, SyncId};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::StoredToken;
+use crate::files::{FileAt, FilesProgress};
 use crate::manifest::{FlatState, Range};
 use crate::paginator::PageAt;
 
@@ -54,6 +55,9 @@ pub(crate) struct TableProgress {
     /// its parent had been read already is newer than that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) before: Option<String>,
+    /// What has been read of the files behind each path, by a mark of the path as the manifest has it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) files: BTreeMap<String, FilesProgress>,
 }
 
 /// A table being read, page by page.
@@ -111,6 +115,12 @@ pub(crate) struct Reading {
     /// Whether a parent was left out: the reading is not whole.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) skipped: bool,
+    /// The file under way, where rows are in files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<FileAt>,
+    /// Paths of files that have been read to their end.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) paths: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
@@ -152,6 +162,16 @@ impl Reading {
     /// A table whose reading begins.
     pub(crate) fn of(table: &str) -> Reading {
         Reading { table: table.to_owned(), ..Reading::default() }
+    }
+
+    /// The path of files under way.
+    pub(crate) fn path_at(&self) -> usize {
+        usize::try_from(self.paths).unwrap_or(usize::MAX)
+    }
+
+    /// Goes on to the next path of files.
+    pub(crate) fn next_path(&mut self, path_at: usize) {
+        (self.paths, self.until) = (path_at as u64, None);
     }
 
     /// Its page of so many rows is another one now: it counts when it has been read again.

@@ -85,9 +85,19 @@ pub(super) const ALL: &[Explanation] = &[
         "Leave fields out with `drop`, or let the function run where more is let through; Lambda takes 6 MB, Google's and Azure's functions more.",
     ),
     function(
+        "files_refused",
+        "A store does not let its files be listed or read, or a path of `files` is none.",
+        "Check `files` and `storage` of the manifest, and what its keys are allowed to do: list the bucket and read its objects.",
+    ),
+    function(
         "invalid_cursor",
         "A row's cursor, `start`, or the cursor in the state is no value of the cursor's kind.",
         "Name the `kind` of the cursor, or another field; after a change of the manifest, reset the state.",
+    ),
+    function(
+        "invalid_file",
+        "A file is not what the manifest says: another format, a broken archive, a row that does not fit.",
+        "Correct `format` and what the table says of it, or the file; `bad_rows: skip` leaves rows out that do not fit.",
     ),
     function(
         "invalid_page",
@@ -165,9 +175,19 @@ pub(super) const ALL: &[Explanation] = &[
         "Correct how the file is laid out in the manifest, or have it mended.",
     ),
     warning(
+        "file_changed",
+        "A file was written or removed while it was read. A changed one is read again, and its rows replace those with their keys.",
+        "Nothing, if it happens rarely; else have files written under another name and renamed when they are whole.",
+    ),
+    warning(
         "full_page_without_token",
         "The first page is as full as a page can be, and says nothing of another.",
         "If there are more rows than these, correct `from` of `pagination`: it may be misspelt.",
+    ),
+    warning(
+        "late_files",
+        "Files have come that were changed longer before the newest one than `lookback` of `files` says, and are not read.",
+        "Raise `lookback`, and reset the state of the table's connection to read everything again.",
     ),
     warning(
         "login_untested",
@@ -178,6 +198,11 @@ pub(super) const ALL: &[Explanation] = &[
         "missing_cursor",
         "Rows lack the cursor's field; they were kept.",
         "They are read again only with others: choose a field that every row has.",
+    ),
+    warning(
+        "no_files",
+        "A path of `files` stands for no file.",
+        "Check the path, if there should be one: `*` stays within a folder, `**` goes through all of them.",
     ),
     warning(
         "one_cursor_for_all",

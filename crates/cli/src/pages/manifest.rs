@@ -67,7 +67,7 @@ anything is sent, and so is a secret that `secrets` does not list. What fills a 
 ## What holds for every table
 
 - **A reading ends for a reason, or fails.** The reason stands in the summary: `last_page`, `empty_page`, `short_page`,
-  `no_token`, `total_reached`, `cursor_reached`, `window_end`. Fewer rows than `total`, a page or a token that comes again, more
+  `no_token`, `total_reached`, `cursor_reached`, `window_end`, `files_read`. Fewer rows than `total`, a page or a token that comes again, more
   pages than `pages_max`: each is an error with a code, never a quiet end.
 - **The cursor is the newest value seen**, never the time of day, and it moves only when all pages are read. The upper
   bound of `until` is fixed before the first page.
@@ -97,6 +97,41 @@ anything is sent, and so is a secret that `secrets` does not list. What fills a 
 - **Nothing leads into the network around a function** that runs in a cloud: a redirect or a link to such an address is
   refused there. The certificate of `tls` is shown to the manifest's own host alone.
 - No secret and no value of a row is in a log or an error message; an error tells table, row number and field.
+
+## Rows in files
+
+A table is read from files in place of an API, where it says `files`:
+
+```yaml
+name: exports
+secrets: [key_id, key]
+storage:
+  s3: {region: eu-west-1, access_key_id: \"{{ secrets.key_id }}\", secret_access_key: \"{{ secrets.key }}\"}
+tables:
+  orders:
+    files: s3://exports/orders/*/*.csv.gz
+    format: csv
+```
+
+- **Where**: a path of this machine, from where the process runs on; `s3://bucket/path`, `gs://bucket/path`,
+  `az://container/path`; or the address of one file, `https://…`, to which `auth` and `headers` of the manifest are not
+  sent. A path that ends with `/` is all that is in it. A deployed function reads no files of its machine.
+- **Every row has** `_file`, `_line` (its number in the file, the first row is 1) and `_modified`; `[_file, _line]` is the
+  key unless `primary_key` says another. `select`, `drop`, `filter`, `hash` and `rename` see them like any field.
+- **New and changed** files are read, by the time of their change and then by path, and no other. One that changes has its
+  rows read again, which replace those with the same key; rows that it no longer has stay. What was read is
+  remembered file by file as far back as `lookback`, and at most 500 files of each path; older ones are taken as read,
+  and the warning `late_files` tells of any that come later than that. A path that is added has its old files read.
+- **A call may end in the middle of a file**, and the next one goes on there. If the file is another one then, by its
+  etag or by its time, it is begun anew; without a key that is an error, `page_changed`, since rows would be there twice.
+- **Memory does not grow with the file** for `csv`, `json_lines`, `fixed_width`, `avro` and `parquet`, packed or not; a
+  row may have `requests.body_bytes`. Other formats are read whole, up to that many bytes.
+- A packed file, an Avro file or one in another encoding than UTF-8 cannot be entered in its middle: a process that goes
+  on with one reads it from its beginning, once.
+- **Parquet and Avro** give decimals and times with every digit, instants in UTC, and bytes in Base64. Parquet may be
+  packed inside by snappy, gzip, brotli, LZ4 or zstd, Avro by deflate, snappy or zstd.
+- Amazon S3 is tested against moto, addresses against a server of the tests' own, with and without ranges; Google Cloud
+  Storage and Azure Blob Storage are untested.
 ";
 
 pub(super) fn page() -> String {

@@ -1,157 +1,147 @@
 //! Rows of a table of text become JSON objects.
 
-use std::borrow::Cow;
-use std::ops::Range;
-
-use csv::{ByteRecord, ReaderBuilder, Terminator, Trim};
-use encoding_rs::Encoding;
-use protocol::json;
+use csv::{ByteRecord, Reader, ReaderBuilder, Terminator, Trim};
 
 use super::FormatError;
+use super::cells::{Cells, header};
+use super::rows::{Piece, Position, RowReader};
+use super::text::Text;
 use crate::manifest::{BadRows, Csv};
 
-/// Rows as JSON objects one after the other.
-pub(super) struct Rows {
-    pub(super) json: String,
-    pub(super) ranges: Vec<Range<usize>>,
-    /// Rows left out because they have too many or too few fields.
-    pub(super) bad: u64,
+/// A table of text, read row by row.
+pub(super) struct CsvRows {
+    csv: Csv,
+    reader: Reader<Text>,
+    record: ByteRecord,
+    /// Nothing is known before the first row where no header names the columns.
+    names: Option<Vec<String>>,
+    cells: Cells,
+    /// Where `reader` began.
+    start: Position,
+    row: u64,
 }
 
-pub(super) fn read(csv: &Csv, body: &[u8]) -> Result<Rows, FormatError> {
-    let text = decode(csv.encoding.as_deref(), body)?;
-    let text = skip_lines(&text, csv.skip_lines);
+/// What is read from the file at once.
+const BUFFER_BYTES: usize = 64 << 10;
+
+impl CsvRows {
+    /// Begins at a position that [`RowReader::position`] told.
+    pub(super) fn open(csv: &Csv, mut text: Text, at: Position) -> Result<CsvRows, FormatError> {
+        text.skip_lines(csv.skip_lines)?;
+        let start = Position { at: text.at(), line: u64::from(csv.skip_lines), row: 0 };
+        let names = (!csv.columns.is_empty()).then(|| csv.columns.clone());
+        let cells = Cells { null: csv.null.clone(), types: csv.types };
+        let reader = builder(csv).from_reader(text);
+        let record = ByteRecord::new();
+        let mut rows = CsvRows { csv: csv.clone(), reader, record, names, cells, start, row: 0 };
+        let first_counts = rows.names.is_none() && at.at > 0;
+        if (csv.header || first_counts) && rows.next()? && rows.names.is_none() {
+            rows.name_columns()?;
+        }
+        rows.go_to(at)?;
+        Ok(rows)
+    }
+
+    /// The record just read names the columns, or shows how many there are.
+    fn name_columns(&mut self) -> Result<(), FormatError> {
+        if !self.csv.header {
+            self.names = Some((1..=self.record.len()).map(|it| format!("column_{it}")).collect());
+            return Ok(());
+        }
+        simdutf8::basic::from_utf8(self.record.as_slice()).map_err(|_| FormatError::NotUtf8)?;
+        let fields = self.record.iter().map(|it| std::str::from_utf8(it).unwrap_or_default());
+        let line = self.start.line + 1;
+        self.names = Some(header(fields).map_err(|message| FormatError::Line { line, message })?);
+        Ok(())
+    }
+
+    fn go_to(&mut self, at: Position) -> Result<(), FormatError> {
+        if at.at <= self.position().at {
+            return Ok(());
+        }
+        if self.reader.get_mut().seek(at.at)? {
+            // What the reader holds of what came before is left behind with it.
+            let text = self.reader.get_mut().moved();
+            self.reader = builder(&self.csv).from_reader(text);
+            self.start = at;
+        } else {
+            while self.position().at < at.at && self.next()? {}
+        }
+        self.row = at.row;
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<bool, FormatError> {
+        self.reader.get_mut().begin_row();
+        let line = self.position().line + 1;
+        self.reader.read_byte_record(&mut self.record).map_err(|error| match error.into_kind() {
+            csv::ErrorKind::Io(error) => FormatError::Io(error),
+            other => FormatError::Line { line, message: csv_message(&other) },
+        })
+    }
+}
+
+fn csv_message(kind: &csv::ErrorKind) -> String {
+    match kind {
+        csv::ErrorKind::UnequalLengths { .. } => "a row has another number of fields".into(),
+        _ => "it is no table of text".into(),
+    }
+}
+
+impl RowReader for CsvRows {
+    fn read(&mut self, piece: &mut Piece) -> Result<bool, FormatError> {
+        let line = self.position().line + 1;
+        if !self.next()? {
+            return Ok(false);
+        }
+        self.row += 1;
+        let text = simdutf8::basic::from_utf8(self.record.as_slice());
+        text.map_err(|_| FormatError::NotUtf8)?;
+        let length = self.record.len();
+        if self.names.is_none() {
+            self.name_columns()?;
+        }
+        let names = self.names.as_deref().unwrap_or_default();
+        if length != names.len() {
+            if self.csv.bad_rows == BadRows::Skip {
+                piece.bad += 1;
+                return Ok(true);
+            }
+            let message =
+                format!("a row has {length} fields, and there are {} columns", names.len());
+            return Err(FormatError::Line { line, message });
+        }
+        let fields = self.record.iter().map(|it| std::str::from_utf8(it).unwrap_or_default());
+        piece.push(self.row, |json| self.cells.write(names, fields, json));
+        Ok(true)
+    }
+
+    fn position(&self) -> Position {
+        let inside = self.reader.position();
+        Position {
+            at: self.start.at + inside.byte(),
+            line: self.start.line + inside.line() - 1,
+            row: self.row,
+        }
+    }
+}
+
+fn builder(csv: &Csv) -> ReaderBuilder {
     let mut builder = ReaderBuilder::new();
     builder
         .delimiter(csv.delimiter())
         .has_headers(false)
         .flexible(true)
         .trim(if csv.trim { Trim::All } else { Trim::None })
-        .terminator(Terminator::CRLF);
+        .terminator(Terminator::CRLF)
+        .buffer_capacity(BUFFER_BYTES);
     if let Some(quote) = csv.quote.as_ref().and_then(|quote| quote.bytes().next()) {
         builder.quote(quote);
     }
     if let Some(comment) = csv.comment.as_ref().and_then(|comment| comment.bytes().next()) {
         builder.comment(Some(comment));
     }
-    let mut reader = builder.from_reader(text.as_bytes());
-    let mut record = ByteRecord::new();
-    let mut names: Option<Vec<String>> = (!csv.columns.is_empty()).then(|| csv.columns.clone());
-    let mut header_comes = csv.header;
-    let mut rows = Rows { json: String::with_capacity(text.len() * 2), ranges: Vec::new(), bad: 0 };
-    loop {
-        let line = reader.position().line() + u64::from(csv.skip_lines);
-        let wrong = |message: String| FormatError::Line { line, message };
-        match reader.read_byte_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => return Ok(rows),
-            Err(error) => return Err(wrong(error.to_string())),
-        }
-        let fields = || record.iter().map(|field| std::str::from_utf8(field).unwrap_or_default());
-        if std::mem::take(&mut header_comes) {
-            names.get_or_insert(header(fields()).map_err(wrong)?);
-            continue;
-        }
-        let names = names.get_or_insert_with(|| {
-            (1..=record.len()).map(|index| format!("column_{index}")).collect()
-        });
-        if record.len() != names.len() {
-            match csv.bad_rows {
-                BadRows::Skip => {
-                    rows.bad += 1;
-                    continue;
-                }
-                BadRows::Stop => {
-                    return Err(wrong(format!(
-                        "a row has {} fields, and there are {} columns",
-                        record.len(),
-                        names.len()
-                    )));
-                }
-            }
-        }
-        let start = rows.json.len();
-        rows.json.push('{');
-        for (index, (name, field)) in names.iter().zip(fields()).enumerate() {
-            if index > 0 {
-                rows.json.push(',');
-            }
-            json::quote(name, &mut rows.json);
-            rows.json.push(':');
-            value(field, csv, &mut rows.json);
-        }
-        rows.json.push('}');
-        rows.ranges.push(start..rows.json.len());
-    }
-}
-
-/// Every column has a name, and no name is there twice.
-pub(super) fn header<'a>(fields: impl Iterator<Item = &'a str>) -> Result<Vec<String>, String> {
-    let mut names: Vec<String> = Vec::new();
-    for (index, field) in fields.enumerate() {
-        let name = match field.trim() {
-            "" => format!("column_{}", index + 1),
-            name => name.to_owned(),
-        };
-        if names.contains(&name) {
-            return Err(format!("the header names the column `{name:.60}` twice"));
-        }
-        names.push(name);
-    }
-    Ok(names)
-}
-
-/// Nothing is null. Numbers and booleans in their plain form are such; `007`, `+1` and `1,5` stay text.
-pub(super) fn value(field: &str, csv: &Csv, out: &mut String) {
-    if csv.null.iter().any(|null| null == field) || (field.is_empty() && csv.null.is_empty()) {
-        out.push_str("null");
-    } else if csv.types && (matches!(field, "true" | "false") || is_plain_number(field)) {
-        out.push_str(field);
-    } else {
-        json::quote(field, out);
-    }
-}
-
-fn is_plain_number(field: &str) -> bool {
-    let digits = field.strip_prefix('-').unwrap_or(field);
-    let (whole, fraction) = match digits.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (digits, None),
-    };
-    let all_digits =
-        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits(whole)
-        && (whole == "0" || !whole.starts_with('0'))
-        && fraction.is_none_or(all_digits)
-        && field != "-0"
-}
-
-/// The text, by the encoding that the manifest names or a byte order mark gives away.
-pub(super) fn decode<'body>(
-    encoding: Option<&str>,
-    body: &'body [u8],
-) -> Result<Cow<'body, str>, FormatError> {
-    let named = encoding
-        .map(|name| Encoding::for_label(name.as_bytes()).expect("the encoding's name was checked"));
-    let marked = Encoding::for_bom(body).map(|(encoding, _)| encoding);
-    let encoding = marked.or(named).unwrap_or(encoding_rs::UTF_8);
-    let (text, _, has_errors) = encoding.decode(body);
-    if has_errors {
-        return Err(if encoding == encoding_rs::UTF_8 {
-            FormatError::NotUtf8
-        } else {
-            FormatError::Packed(format!("it is not {}", encoding.name()))
-        });
-    }
-    Ok(text)
-}
-
-pub(super) fn skip_lines(text: &str, lines: u32) -> &str {
-    let mut rest = text;
-    for _ in 0..lines {
-        rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
-    }
-    rest
+    builder
 }
 
 #[cfg(test)]
@@ -163,16 +153,11 @@ mod tests {
     fn check(options: &str, body: &[u8], expected: Expect) {
         let node = crate::yaml::parse(options).expect("YAML");
         let csv: Csv = crate::yaml::read(node, |_| None).expect("options");
-        let found = match read(&csv, body) {
-            Ok(rows) => {
-                let bad = if rows.bad > 0 { format!("{} bad\n", rows.bad) } else { String::new() };
-                let rows: Vec<&str> =
-                    rows.ranges.into_iter().map(|range| &rows.json[range]).collect();
-                format!("{bad}{}", rows.join("\n"))
-            }
-            Err(error) => error.to_string(),
+        let open = |at| {
+            let text = Text::of(body.to_vec(), csv.encoding.as_deref())?;
+            CsvRows::open(&csv, text, at)
         };
-        expected.assert_eq(&found);
+        expected.assert_eq(&crate::format::rows::tests::told(&open));
     }
 
     #[test]

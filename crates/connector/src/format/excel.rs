@@ -7,10 +7,11 @@ use calamine::{Data, ExcelDateTime, Reader, open_workbook_auto_from_rs};
 use protocol::json;
 
 use super::FormatError;
-use super::csv::{Rows, header};
+use super::cells::header;
+use super::rows::Piece;
 use crate::manifest::{BadRows, Excel};
 
-pub(super) fn read(excel: &Excel, body: &Bytes, bytes_max: u64) -> Result<Rows, FormatError> {
+pub(super) fn read(excel: &Excel, body: &Bytes, bytes_max: u64) -> Result<Piece, FormatError> {
     bounded(body, bytes_max)?;
     let broken =
         |error: calamine::Error| FormatError::Packed(format!("the workbook is broken: {error}"));
@@ -31,7 +32,7 @@ pub(super) fn read(excel: &Excel, body: &Bytes, bytes_max: u64) -> Result<Rows, 
         line: index as u64 + u64::from(first) + 1,
         message,
     };
-    let mut rows = Rows { json: String::new(), ranges: Vec::new(), bad: 0 };
+    let mut rows = Piece::default();
     let Some((index, names)) = cells.next() else { return Ok(rows) };
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let names = header(names.iter().map(String::as_str)).map_err(|error| wrong(index, error))?;

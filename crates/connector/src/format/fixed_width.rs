@@ -1,55 +1,91 @@
 //! Lines whose fields stand at fixed places become JSON objects.
 
-use protocol::json;
+use std::io::{BufRead, BufReader};
 
 use super::FormatError;
-use super::csv::{Rows, decode, skip_lines, value};
-use crate::manifest::{BadRows, Csv, FixedWidth};
+use super::cells::Cells;
+use super::rows::{Piece, Position, RowReader};
+use super::text::Text;
+use crate::manifest::{BadRows, FixedWidth};
 
-pub(super) fn read(layout: &FixedWidth, body: &[u8]) -> Result<Rows, FormatError> {
-    let text = decode(layout.encoding.as_deref(), body)?;
-    let text = skip_lines(&text, layout.skip_lines);
-    let values = Csv { null: layout.null.clone(), types: layout.types, ..Csv::default() };
-    let width: usize = layout.columns.values().map(|width| *width as usize).sum();
-    let mut rows = Rows { json: String::with_capacity(text.len() * 2), ranges: Vec::new(), bad: 0 };
-    for (index, line) in text.lines().enumerate() {
+/// Lines of fields at fixed places, read one by one.
+pub(super) struct FixedWidthRows {
+    names: Vec<String>,
+    widths: Vec<usize>,
+    bad_rows: BadRows,
+    cells: Cells,
+    reader: BufReader<Text>,
+    line: Vec<u8>,
+    position: Position,
+}
+
+impl FixedWidthRows {
+    /// Begins at a position that [`RowReader::position`] told.
+    pub(super) fn open(
+        layout: &FixedWidth,
+        mut text: Text,
+        at: Position,
+    ) -> Result<FixedWidthRows, FormatError> {
+        let position = if at.at == 0 {
+            text.skip_lines(layout.skip_lines)?;
+            Position { at: text.at(), line: u64::from(layout.skip_lines), row: 0 }
+        } else {
+            text.go_to(at.at)?;
+            at
+        };
+        Ok(FixedWidthRows {
+            names: layout.columns.keys().cloned().collect(),
+            widths: layout.columns.values().map(|width| *width as usize).collect(),
+            bad_rows: layout.bad_rows,
+            cells: Cells { null: layout.null.clone(), types: layout.types },
+            reader: BufReader::new(text),
+            line: Vec::new(),
+            position,
+        })
+    }
+}
+
+impl RowReader for FixedWidthRows {
+    fn read(&mut self, piece: &mut Piece) -> Result<bool, FormatError> {
+        self.line.clear();
+        self.reader.get_mut().begin_row();
+        let length = self.reader.read_until(b'\n', &mut self.line)?;
+        if length == 0 {
+            return Ok(false);
+        }
+        self.position.at += length as u64;
+        self.position.line += 1;
+        let line = simdutf8::basic::from_utf8(&self.line).map_err(|_| FormatError::NotUtf8)?;
         // Spaces at the end of a line are often left out, and so are last fields that are empty.
         let line = line.trim_end();
         if line.is_empty() {
-            continue;
+            return Ok(true);
         }
+        self.position.row += 1;
         let length = line.chars().count();
+        let width: usize = self.widths.iter().sum();
         if length > width {
-            match layout.bad_rows {
-                BadRows::Skip => {
-                    rows.bad += 1;
-                    continue;
-                }
-                BadRows::Stop => {
-                    let line = index as u64 + 1 + u64::from(layout.skip_lines);
-                    let message = format!("a row has {length} characters, and its columns {width}");
-                    return Err(FormatError::Line { line, message });
-                }
+            if self.bad_rows == BadRows::Skip {
+                piece.bad += 1;
+                return Ok(true);
             }
+            let message = format!("a row has {length} characters, and its columns {width}");
+            return Err(FormatError::Line { line: self.position.line, message });
         }
-        let start = rows.json.len();
         let mut rest = line;
-        rows.json.push('{');
-        for (index, (name, width)) in layout.columns.iter().enumerate() {
-            let end = rest.char_indices().nth(*width as usize).map_or(rest.len(), |(at, _)| at);
+        let fields = self.widths.iter().map(|width| {
+            let end = rest.char_indices().nth(*width).map_or(rest.len(), |(at, _)| at);
             let (field, after) = rest.split_at(end);
             rest = after;
-            if index > 0 {
-                rows.json.push(',');
-            }
-            json::quote(name, &mut rows.json);
-            rows.json.push(':');
-            value(field.trim(), &values, &mut rows.json);
-        }
-        rows.json.push('}');
-        rows.ranges.push(start..rows.json.len());
+            field.trim()
+        });
+        piece.push(self.position.row, |json| self.cells.write(&self.names, fields, json));
+        Ok(true)
     }
-    Ok(rows)
+
+    fn position(&self) -> Position {
+        self.position
+    }
 }
 
 #[cfg(test)]
@@ -61,16 +97,11 @@ mod tests {
     fn check(options: &str, body: &[u8], expected: Expect) {
         let node = crate::yaml::parse(options).expect("YAML");
         let layout: FixedWidth = crate::yaml::read(node, |_| None).expect("options");
-        let found = match read(&layout, body) {
-            Ok(rows) => {
-                let bad = if rows.bad > 0 { format!("{} bad\n", rows.bad) } else { String::new() };
-                let rows: Vec<&str> =
-                    rows.ranges.into_iter().map(|range| &rows.json[range]).collect();
-                format!("{bad}{}", rows.join("\n"))
-            }
-            Err(error) => error.to_string(),
+        let open = |at| {
+            let text = Text::of(body.to_vec(), layout.encoding.as_deref())?;
+            FixedWidthRows::open(&layout, text, at)
         };
-        expected.assert_eq(&found);
+        expected.assert_eq(&crate::format::rows::tests::told(&open));
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! What types cannot say about a manifest.
 
+mod files;
+mod formats;
+
 use std::collections::BTreeSet;
 
+use self::files::{check_base_url, check_files};
+use self::formats::{check_csv, check_fixed_width};
 use super::{
-    Auth, Csv, CursorConfig, CursorKind, Deletes, Filtering, ForEach, Manifest, Pagination, Source,
+    Auth, CursorConfig, CursorKind, Deletes, Filtering, ForEach, Manifest, Pagination, Source,
     Step, TableConfig, Target,
 };
 use crate::plan::Plan;
@@ -22,6 +27,7 @@ pub(super) fn check(manifest: &Manifest, root: &Node) -> Vec<Problem> {
         );
         return problems;
     }
+    check_base_url(manifest, &file, &mut problems);
     check_pagination(&manifest.pagination, &["pagination"], &file, &mut problems);
     for (name, table) in &manifest.tables {
         check_table(manifest, name, table, &file, &mut problems);
@@ -53,7 +59,11 @@ fn check_table(
     if bodies.into_iter().filter(|given| *given).count() > 1 {
         wrong(at(&[]), "a request has a `body`, a `text` or a `form`, not several");
     }
-    let has_key = table.primary_key.as_ref().is_some_and(|key| !key.0.is_empty());
+    let has_key = match &table.primary_key {
+        Some(key) => !key.0.is_empty(),
+        // Rows of files have a key of their own.
+        None => table.files.is_some(),
+    };
     match &table.deletes {
         Some(Deletes { sweep: true, .. }) if table.cursor.is_some() => wrong(
             at(&["deletes"]),
@@ -121,6 +131,7 @@ fn check_table(
             wrong(at(&["include", field]), "expected a field of the parent, such as parent.id");
         }
     }
+    check_files(manifest, table, &at, problems);
     check_csv(&table.csv, &at, problems);
     check_fixed_width(table, &at, problems);
     check_hidden(manifest, table, &at, problems);
@@ -317,51 +328,6 @@ fn check_step(
             at(&["cursor", "step"]),
             "a `step` over whole numbers needs to know where they end: by `end` or by `empty_steps`",
         );
-    }
-}
-
-fn check_csv(csv: &Csv, at: &dyn Fn(&[&str]) -> Place, problems: &mut Vec<Problem>) {
-    let is_one_byte = |text: &Option<String>| {
-        text.as_ref().is_none_or(|text| text.len() == 1 || matches!(text.as_str(), "tab" | "\\t"))
-    };
-    for (key, text) in
-        [("delimiter", &csv.delimiter), ("quote", &csv.quote), ("comment", &csv.comment)]
-    {
-        if !is_one_byte(text) {
-            problems
-                .push(Problem::new(at(&["csv", key]), "expected one character of ASCII, or tab"));
-        }
-    }
-    let encoding = csv.encoding.as_deref();
-    if encoding.is_some_and(|name| encoding_rs::Encoding::for_label(name.as_bytes()).is_none()) {
-        problems.push(Problem::new(
-            at(&["csv", "encoding"]),
-            "this encoding is unknown; try utf-8, windows-1252 or utf-16le",
-        ));
-    }
-}
-
-fn check_fixed_width(
-    table: &TableConfig,
-    at: &dyn Fn(&[&str]) -> Place,
-    problems: &mut Vec<Problem>,
-) {
-    let layout = &table.fixed_width;
-    if (table.format == super::Format::FixedWidth) == layout.columns.is_empty() {
-        problems.push(Problem::new(
-            at(&["fixed_width"]),
-            "`format: fixed_width` and its columns come together: `fixed_width: {columns: {id: 8}}`",
-        ));
-    }
-    if layout.columns.values().any(|width| *width == 0) {
-        problems.push(Problem::new(at(&["fixed_width", "columns"]), "a column has some width"));
-    }
-    let encoding = layout.encoding.as_deref();
-    if encoding.is_some_and(|name| encoding_rs::Encoding::for_label(name.as_bytes()).is_none()) {
-        problems.push(Problem::new(
-            at(&["fixed_width", "encoding"]),
-            "this encoding is unknown; try utf-8, windows-1252 or utf-16le",
-        ));
     }
 }
 

@@ -31,6 +31,9 @@ impl Manifest {
         if let (Some(path), Some(parent)) = (&table.explode, parent) {
             return format!("no request: the rows in `{path}` of each row of {parent}");
         }
+        if let Some(files) = &table.files {
+            return format!("no request: the files {}", files.paths.0.join(", "));
+        }
         let method = match table.method {
             Some(Method::Put) => "PUT",
             Some(Method::Post) => "POST",
@@ -111,6 +114,7 @@ impl TableConfig {
         let deletes = self.deletes.clone().unwrap_or_default();
         let mut text = match &self.cursor {
             Some(cursor) => cursor.describe(),
+            None if self.files.is_some() => "files that are new or have changed".into(),
             None if self.explode.is_some() => "that of the rows that they are in".into(),
             None if deletes.sweep => {
                 "none: every sync reads the whole table, and rows that are gone are marked as deleted".into()

@@ -2,7 +2,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{BodyTemplate, End, OneOrMany, Pagination, Percent, Source, Step, Target};
+use super::{BodyTemplate, End, Files, OneOrMany, Pagination, Percent, Source, Step, Target};
 use crate::selector::Path;
 
 /// One table: which requests answer with its rows, and what of them is kept.
@@ -12,6 +12,12 @@ pub struct TableConfig {
     /// What follows `base_url`; a template. A whole address is taken as it is. Default: `/` and the
     /// table's name.
     pub path: Option<String>,
+    /// The files that hold the rows, in place of answers of an API: those that are new or have changed since
+    /// the last sync. Every row has `_file`, `_line` (its number in the file) and `_modified` as well, and
+    /// `[_file, _line]` is its key unless `primary_key` says another.
+    #[serde(deserialize_with = "super::files::read")]
+    #[schemars(schema_with = "super::files::schema")]
+    pub files: Option<Files>,
     /// The HTTP method. Default: GET, or POST where there is a body.
     pub method: Option<Method>,
     /// Query parameters; templates. One whose value is empty is left out.
@@ -98,6 +104,10 @@ pub enum Format {
     FixedWidth,
     /// A workbook of Excel (xlsx, xlsm, xlsb, xls) or OpenDocument (ods), whose first row names the columns.
     Excel,
+    /// Parquet. Decimals and times keep every digit; bytes become Base64.
+    Parquet,
+    /// Avro, as a file with its schema in it. Decimals and times keep every digit; bytes become Base64.
+    Avro,
     /// XML: elements are fields, attributes are fields named `@name`, prefixes are dropped.
     Xml,
 }

@@ -4,6 +4,8 @@ mod api;
 mod auth;
 mod budgets;
 mod children;
+mod files;
+mod files_s3;
 mod formats;
 mod golden;
 mod incremental;

@@ -1,0 +1,277 @@
+//! Where files are: listed by a pattern, read by ranges.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use glob::{MatchOptions, Pattern};
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
+};
+
+use super::{FileError, Listed};
+use crate::files::url::UrlFile;
+use crate::http::{Http, Reach};
+use crate::manifest::{Az, Gs, S3, Scheme, Storage};
+
+/// The stores that were met, each made once.
+#[derive(Default)]
+pub(crate) struct Stores(Mutex<HashMap<String, Arc<dyn ObjectStore>>>);
+
+/// The files that one path stands for: a pattern in a store, or an address.
+#[derive(Clone)]
+pub(crate) enum Place {
+    Objects { store: Arc<dyn ObjectStore>, shown: String, pattern: String },
+    Url(Arc<UrlFile>),
+}
+
+/// More files behind one path are not listed.
+const LISTED_MAX: usize = 1_000_000;
+/// What a store answers with an error is tried again for so long.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
+const RETRIES: usize = 4;
+
+impl Stores {
+    /// The place that a path of the manifest names, by its own keys.
+    ///
+    /// # Errors
+    /// When the path is none, or not for this process to read.
+    pub(crate) fn place(
+        &self,
+        path: &str,
+        storage: &Storage,
+        http: &Http,
+    ) -> Result<Place, FileError> {
+        let wrong =
+            |message: String| FileError::Refused { message, hint: "correct `files` of the table" };
+        let (scheme, rest) = Scheme::of(path).map_err(wrong)?;
+        if scheme == Scheme::Url {
+            return Ok(Place::Url(Arc::new(UrlFile::new(path, http).map_err(wrong)?)));
+        }
+        if scheme == Scheme::Local {
+            if http.reach() == Reach::PublicOnly {
+                return Err(FileError::Refused {
+                    message: "the files of this machine are not read here".into(),
+                    hint: "let a function in a cloud read from s3://, gs://, az:// or https://",
+                });
+            }
+            let whole = std::path::absolute(rest);
+            let whole = whole.ok().and_then(|path| path.to_str().map(str::to_owned));
+            let whole = whole.ok_or_else(|| wrong(format!("{path:.200} is no path")))?;
+            let is_folder = if rest.ends_with('/') { "/" } else { "" };
+            let pattern = whole.trim_matches('/').to_owned() + is_folder;
+            let store = self.made("local", || Ok(Arc::new(LocalFileSystem::new())))?;
+            return Ok(Place::objects(store, "/".into(), pattern));
+        }
+        let (bucket, pattern) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(wrong(format!("{path:.200} names no bucket")));
+        }
+        let named = format!("{scheme:?}/{bucket}/{storage:?}");
+        let store = self.made(&crate::page::mark(named.as_bytes()), || match scheme {
+            Scheme::S3 => s3(bucket, &storage.s3),
+            Scheme::Gs => gs(bucket, &storage.gs),
+            _ => az(bucket, &storage.az),
+        })?;
+        let (scheme, _) = path.split_once("://").unwrap_or_default();
+        Ok(Place::objects(store, format!("{scheme}://{bucket}/"), pattern.to_owned()))
+    }
+
+    fn made(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<Arc<dyn ObjectStore>, object_store::Error>,
+    ) -> Result<Arc<dyn ObjectStore>, FileError> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = made.get(name) {
+            return Ok(Arc::clone(store));
+        }
+        let store = make()?;
+        made.insert(name.to_owned(), Arc::clone(&store));
+        Ok(store)
+    }
+}
+
+fn s3(bucket: &str, settings: &S3) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
+    let mut builder = AmazonS3Builder::from_env()
+        .with_bucket_name(bucket)
+        .with_retry(retry())
+        .with_skip_signature(settings.anonymous);
+    if let Some(region) = &settings.region {
+        builder = builder.with_region(region);
+    }
+    if let Some(key) = &settings.access_key_id {
+        builder = builder.with_access_key_id(key);
+    }
+    if let Some(key) = &settings.secret_access_key {
+        builder = builder.with_secret_access_key(key);
+    }
+    if let Some(token) = &settings.session_token {
+        builder = builder.with_token(token);
+    }
+    if let Some(endpoint) = &settings.endpoint {
+        builder = builder.with_endpoint(endpoint).with_client_options(client(endpoint));
+    }
+    Ok(Arc::new(builder.build()?))
+}
+
+fn gs(bucket: &str, settings: &Gs) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
+    let mut builder = GoogleCloudStorageBuilder::from_env()
+        .with_bucket_name(bucket)
+        .with_retry(retry())
+        .with_skip_signature(settings.anonymous);
+    if let Some(key) = &settings.service_account_key {
+        builder = builder.with_service_account_key(key);
+    }
+    Ok(Arc::new(builder.build()?))
+}
+
+fn az(container: &str, settings: &Az) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
+    let mut builder = MicrosoftAzureBuilder::from_env()
+        .with_container_name(container)
+        .with_retry(retry())
+        .with_skip_signature(settings.anonymous);
+    if let Some(account) = &settings.account {
+        builder = builder.with_account(account);
+    }
+    if let Some(key) = &settings.access_key {
+        builder = builder.with_access_key(key);
+    }
+    if let Some(token) = &settings.sas_token {
+        let pairs = form_urlencoded::parse(token.trim_start_matches('?').as_bytes());
+        builder = builder.with_sas_authorization(pairs.into_owned().collect::<Vec<_>>());
+    }
+    if let Some(endpoint) = &settings.endpoint {
+        builder = builder.with_endpoint(endpoint.clone()).with_client_options(client(endpoint));
+    }
+    Ok(Arc::new(builder.build()?))
+}
+
+fn retry() -> RetryConfig {
+    RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() }
+}
+
+/// An address without TLS is one that the manifest names so.
+fn client(endpoint: &str) -> ClientOptions {
+    ClientOptions::new().with_allow_http(endpoint.starts_with("http://"))
+}
+
+impl Place {
+    fn objects(store: Arc<dyn ObjectStore>, shown: String, pattern: String) -> Place {
+        // A folder stands for all that is in it.
+        let pattern = if pattern.is_empty() || pattern.ends_with('/') {
+            pattern + "**/*"
+        } else if pattern.ends_with("**") {
+            pattern + "/*"
+        } else {
+            pattern
+        };
+        Place::Objects { store, shown, pattern }
+    }
+
+    /// All files of the place, in their order.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or holds too many.
+    pub(crate) async fn list(&self) -> Result<Vec<Listed>, FileError> {
+        let (store, shown, pattern) = match self {
+            Place::Url(file) => return Ok(file.list().await?.into_iter().collect()),
+            Place::Objects { store, shown, pattern } => (store, shown, pattern),
+        };
+        let listed = |meta: ObjectMeta| {
+            let key = meta.location.to_string();
+            let modified = Some(meta.last_modified.timestamp_millis());
+            Listed::new(format!("{shown}{key}"), key, modified, meta.e_tag, Some(meta.size))
+        };
+        if !pattern.contains(['*', '?', '[']) {
+            return match store.head(&key(pattern)?).await {
+                Ok(meta) => Ok(vec![listed(meta)]),
+                Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let matcher = Pattern::new(pattern).map_err(|error| FileError::Refused {
+            message: format!("the pattern of `files` is none: {error}"),
+            hint: "correct `files` of the table",
+        })?;
+        let options = MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: false,
+        };
+        let fits = |meta: &ObjectMeta| matcher.matches_with(meta.location.as_ref(), options);
+        let wild = pattern.find(['*', '?', '[']).unwrap_or_default();
+        let folder_end = pattern[..wild].rfind('/').map_or(0, |at| at + 1);
+        let folder = key(&pattern[..folder_end])?;
+        let mut files = Vec::new();
+        if pattern[folder_end..].contains('/') {
+            let mut all = store.list(Some(&folder));
+            while let Some(meta) = all.try_next().await.map_err(unlisted)? {
+                if !fits(&meta) {
+                    continue;
+                }
+                files.push(listed(meta));
+                if files.len() > LISTED_MAX {
+                    return Err(FileError::Refused {
+                        message: format!("more than {LISTED_MAX} files are there"),
+                        hint: "give a path of `files` that stands for fewer",
+                    });
+                }
+            }
+        } else {
+            let inside = store.list_with_delimiter(Some(&folder)).await.map_err(unlisted)?;
+            files.extend(inside.objects.into_iter().filter(fits).map(listed));
+        }
+        files.sort_by(|one, other| one.order().cmp(&other.order()));
+        Ok(files)
+    }
+
+    /// Bytes of a file, fewer at its end.
+    ///
+    /// # Errors
+    /// [`FileError::Changed`] when it is not any more what was listed.
+    pub(crate) async fn read(&self, file: &Listed, range: Range<u64>) -> Result<Bytes, FileError> {
+        let store = match self {
+            Place::Url(url) => return url.read(file, range).await,
+            Place::Objects { store, .. } => store,
+        };
+        let end = file.bytes.map_or(range.end, |bytes| range.end.min(bytes));
+        if range.start >= end {
+            return Ok(Bytes::new());
+        }
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range.start..end)),
+            if_match: file.version.clone(),
+            ..GetOptions::default()
+        };
+        let found = store.get_opts(&key(&file.key)?, options).await?;
+        // A store that knows no `If-Match` still says what it gave.
+        if found.meta.e_tag.is_some() && found.meta.e_tag != file.version {
+            return Err(FileError::Changed);
+        }
+        Ok(found.bytes().await?)
+    }
+}
+
+/// Why there is no list: a bucket that is not there is no file that is gone.
+fn unlisted(error: object_store::Error) -> FileError {
+    match error {
+        object_store::Error::NotFound { .. } => {
+            FileError::refused("there is no such bucket or container")
+        }
+        error => error.into(),
+    }
+}
+
+fn key(text: &str) -> Result<Path, FileError> {
+    Path::parse(text.trim_end_matches('/'))
+        .map_err(|error| FileError::from(object_store::Error::from(error)))
+}
