@@ -13,6 +13,7 @@ use crate::history;
 use crate::rows::Rows;
 use crate::session::Session;
 use crate::statements::{self, Incoming, Place, Versions};
+use crate::unique::{self, Kept};
 use crate::upserts;
 
 /// DuckDB's name for the row ids of any table. The engine calls no column so.
@@ -33,7 +34,13 @@ impl Landing<'_> {
         self.check_tables(batch)?;
         self.change(batch)?;
         let mut landed = Landed::default();
+        let mut kept: BTreeMap<&str, Kept> = BTreeMap::new();
         for table in batch.tables() {
+            let found = unique::find_kept(self.session, self.place(table.table()), table);
+            let found = found.map_err(|error| {
+                failure::of(&error, &format!("looking at table {}", table.table()))
+            })?;
+            kept.insert(table.table(), found);
             let counts = landed.tables.entry(table.table().to_owned()).or_default();
             self.write(table, batch, counts).map_err(|error| {
                 failure::of(&error, &format!("writing table {}", table.table()))
@@ -45,6 +52,10 @@ impl Landing<'_> {
             }
             let swept = self.sweep(sweep, batch.synced_at())?;
             landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
+        }
+        for table in batch.tables() {
+            let place = self.place(table.table());
+            unique::check(self.session, place, table, &kept[table.table()])?;
         }
         for replacement in batch.replacements() {
             self.replace(replacement)?;

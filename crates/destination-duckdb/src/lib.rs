@@ -9,6 +9,7 @@ mod positions;
 mod rows;
 mod session;
 mod statements;
+mod unique;
 mod upserts;
 mod widening;
 

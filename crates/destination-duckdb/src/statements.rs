@@ -9,8 +9,10 @@ use engine::{ColumnType, Table, Timestamp, system_columns};
 use crate::rows;
 use crate::widening;
 
+mod unique;
 mod versions;
 
+pub(crate) use unique::{Unique, find_kept, find_twins};
 pub(crate) use versions::{
     Versions, close_versions, count_swept, end_history, end_versions, insert_versions,
     remove_deleted, remove_versions, reopen_versions, start_history, sweep, touch_versions,

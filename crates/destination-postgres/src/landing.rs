@@ -13,7 +13,11 @@ use crate::failure::{self, by_hand, refused};
 use crate::history;
 use crate::rows;
 use crate::statements::{self, Incoming, Place, Versions};
+use crate::unique;
 use crate::upserts;
+
+/// Temporary tables that one table's rows go through: upserts, marks, removals, and values to compare.
+const TABLES_STAGED_MAX: usize = 4;
 
 /// A transaction under way for one connection.
 pub(crate) struct Landing<'a> {
@@ -38,12 +42,15 @@ impl Landing<'_> {
         self.check_tables(batch, &changes, &created).await?;
         self.change(batch, &changes, &created).await?;
         let mut landed = Landed::default();
+        let mut staged = Vec::new();
         for (number, table) in batch.tables().enumerate() {
             let (name, counts) = (table.table(), Counts::default());
-            let counts = self.write(table, batch, created.contains(name), number * 3, counts).await;
-            let counts =
-                counts.map_err(|error| failure::of(&error, &format!("writing table {name}")))?;
-            landed.tables.insert(name.to_owned(), counts);
+            let failed = |error| failure::of(&error, &format!("writing table {name}"));
+            let number = number * TABLES_STAGED_MAX;
+            let unique = unique::stage(self.client, self.place(name), table, number + 3).await;
+            staged.extend(unique.map_err(failed)?);
+            let counts = self.write(table, batch, created.contains(name), number, counts).await;
+            landed.tables.insert(name.to_owned(), counts.map_err(failed)?);
         }
         for sweep in batch.sweeps() {
             if !batch.leaves().schema().tables.contains_key(&sweep.table) {
@@ -51,6 +58,9 @@ impl Landing<'_> {
             }
             let swept = self.sweep(sweep, batch.synced_at()).await?;
             landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
+        }
+        for staged in staged {
+            staged.check(self.client).await?;
         }
         for replacement in batch.replacements() {
             let (made, table) = (&replacement.made, replacement.table.as_deref());

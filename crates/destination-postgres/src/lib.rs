@@ -10,6 +10,7 @@ mod server;
 mod session;
 mod statements;
 mod tls;
+mod unique;
 mod upserts;
 mod widening;
 

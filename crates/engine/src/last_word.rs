@@ -97,6 +97,10 @@ impl LastWord {
         }
     }
 
+    pub(crate) fn is_dead(&self, chunk: usize, row: usize) -> bool {
+        self.dead[chunk].contains(&row)
+    }
+
     /// The rows of a chunk that still count.
     pub(crate) fn living(&self, chunk: usize, rows: &RecordBatch) -> RecordBatch {
         let dead = &self.dead[chunk];

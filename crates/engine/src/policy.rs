@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::arrays;
 use crate::columns::{PageColumn, PageColumns, Sighting};
+use crate::contract::Contract;
 use crate::number;
 use crate::shape::{Feature, Features, Shape};
 use crate::value::{ColumnType, DECIMAL_DIGITS_MAX, fits_decimal};
@@ -49,6 +50,8 @@ pub struct TablePolicy {
     pub mode: Option<TableMode>,
     pub max_deletes: Option<Share>,
     pub columns: BTreeMap<String, ColumnPolicy>,
+    /// What must hold of its columns.
+    pub contracts: BTreeMap<String, Contract>,
 }
 
 /// How the rows of a table are kept.
@@ -129,6 +132,10 @@ pub struct HeldCounts {
     pub values: u64,
     /// Values that became NULL, since they cannot be of the type that the user chose (F-184).
     pub nulled: u64,
+    /// Rows left out, since they break a contract.
+    pub dropped: u64,
+    /// Rows that break a contract, and went to a table of their own.
+    pub quarantined: u64,
 }
 
 impl HeldCounts {
@@ -136,6 +143,8 @@ impl HeldCounts {
         self.rows += other.rows;
         self.values += other.values;
         self.nulled += other.nulled;
+        self.dropped += other.dropped;
+        self.quarantined += other.quarantined;
     }
 
     pub fn is_zero(self) -> bool {
@@ -169,6 +178,13 @@ impl Policy {
     pub(crate) fn max_deletes_of(&self, source: &str, told: Option<Share>) -> Option<Share> {
         let decided = self.table(source).and_then(|table| table.max_deletes).or(self.max_deletes);
         decided.or(told).filter(|_| !self.any_deletes)
+    }
+
+    /// Whether some column must be unique, so that each page lands by itself: rows are compared with those
+    /// of the pages before.
+    pub(crate) fn has_unique(&self) -> bool {
+        let contracts = self.tables.values().flat_map(|table| table.contracts.values());
+        contracts.into_iter().any(|contract| contract.unique)
     }
 
     /// Whether some column is hashed, so that a salt is needed.

@@ -116,6 +116,8 @@ macro_rules! conformance {
                 f_191_f_193_what_is_held_back_is_recorded_and_approved
                 f_197_digests_are_equal_in_every_life
                 f_184_a_locked_column_holds_its_type
+                contract_equal_values_of_every_type_are_found
+                contract_a_row_that_stays_or_goes_keeps_no_other_out
             }
             landing {
                 counts_say_what_happened_to_each_row

@@ -112,8 +112,10 @@ impl Database {
         self.check_ordinal(batch)?;
         let mut next = self.clone();
         next.change_schema(batch)?;
+        let kept = next.find_kept(batch)?;
         let mut landed = next.write_rows(batch)?;
         next.sweep(batch, &mut landed)?;
+        next.check_unique(batch, &kept)?;
         next.replace(batch);
         next.write_position(batch, &batch.leaves().stored());
         *self = next;

@@ -173,6 +173,16 @@ fn check_tables(connection: &ConnectionConfig, at: &Connection<'_>, problems: &m
                 ));
             }
         }
+        for (column, decided) in &table.columns {
+            if decided.block && decided.contract.is_some() {
+                problems.push(Problem::new(
+                    place,
+                    format!(
+                        "table {name:.60}, column {column:.60}: of a column that is left out nothing must hold; keep one of `block` and `contract`"
+                    ),
+                ));
+            }
+        }
         let Some(called) = &table.name else { continue };
         if called.is_empty() || called.len() > 63 || called.starts_with("_fivetran_") {
             problems.push(Problem::new(

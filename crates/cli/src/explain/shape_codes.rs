@@ -1,7 +1,7 @@
 //! The codes of what the user decides about tables and columns, by kind and then by code.
 
 use super::Explanation;
-use super::codes::{config, destination, warning};
+use super::codes::{config, destination, function, warning};
 
 pub(super) const ALL: &[Explanation] = &[
     config(
@@ -30,6 +30,11 @@ pub(super) const ALL: &[Explanation] = &[
         "`hasmore schema diff` lists what is; names are those that the function gives.",
     ),
     config(
+        "quarantine_taken",
+        "Rows that break a contract go to `<table>__quarantine`, and the function itself has a table of that name.",
+        "Give one of the two tables another name with `name` in `tables`, or set `on_breach` to `drop_row` or `fail`.",
+    ),
+    config(
         "resync_without_key",
         "One table is to be read again alone, and has no key: rows that come in meanwhile would be there twice.",
         "Resync the whole connection: `hasmore resync CONNECTION --rebuild`.",
@@ -53,6 +58,11 @@ pub(super) const ALL: &[Explanation] = &[
         "unknown_table",
         "The connection has landed no table of that name.",
         "`hasmore tables` lists those that are there, by their names in the destination.",
+    ),
+    function(
+        "contract_broken",
+        "A row breaks the contract of a column, and `on_breach` is `fail`. Nothing of its page was written.",
+        "Mend the row in the source, or decide with `on_breach: quarantine` or `drop_row` that such rows stay out of the table.",
     ),
     destination(
         "too_many_deletes",

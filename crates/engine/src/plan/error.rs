@@ -37,6 +37,12 @@ pub enum PlanError {
     TableModeChanged { table: String, from: TableMode, to: TableMode },
     #[error("table {table} has landed as {known}, and is now to be called {name}")]
     TableNameChanged { table: String, known: String, name: String },
+    #[error("table {table}, row {row}: column {column} breaks its contract: {rule}")]
+    ContractBroken { table: String, row: u64, column: String, rule: &'static str },
+    #[error(
+        "table {table}: rows that break its contract go to {quarantine}, and the function has a table of that name"
+    )]
+    QuarantineTaken { table: String, quarantine: String },
     #[error("table {table}, row {row}, column {column}: NaN or Infinity is not JSON")]
     NonFiniteNumber { table: String, row: u64, column: String },
 }
@@ -57,6 +63,8 @@ impl PlanError {
             PlanError::TableModeChanged { .. } => "table_mode_changed",
             PlanError::TableNameChanged { .. } => "table_name_changed",
             PlanError::NonFiniteNumber { .. } => "non_finite_number",
+            PlanError::ContractBroken { .. } => "contract_broken",
+            PlanError::QuarantineTaken { .. } => "quarantine_taken",
             PlanError::NamingChanged { .. } => "naming_changed",
             PlanError::AmbiguousPrimaryKey { .. } => "ambiguous_primary_key",
             PlanError::TooManyColumns { .. } => "too_many_columns",

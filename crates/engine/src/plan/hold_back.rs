@@ -114,7 +114,13 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn treatment(&self, policy: &Policy, source: &str, table: &Table, column: &str) -> Treatment {
+    pub(super) fn treatment(
+        &self,
+        policy: &Policy,
+        source: &str,
+        table: &Table,
+        column: &str,
+    ) -> Treatment {
         let decided = policy.table(source).and_then(|table| table.columns.get(column));
         let is_key = self.is_key(table, column);
         match decided {

@@ -92,6 +92,8 @@ fn of_answer(call: &Call) -> Option<Finding> {
         }
         // What the user decided about tables is not the function's doing.
         PlanError::NamingChanged { .. }
+        | PlanError::ContractBroken { .. }
+        | PlanError::QuarantineTaken { .. }
         | PlanError::KeyColumnBlocked { .. }
         | PlanError::KeyHashChanged { .. }
         | PlanError::TypeLockConflict { .. }
