@@ -195,7 +195,8 @@ impl Landing<'_> {
                 SchemaChange::AddSoftDeletes { .. } => statements::add_soft_deletes(place),
                 SchemaChange::StartHistory { .. } => {
                     let had_deleted = self.before.tables[name].soft_deletes;
-                    statements::start_history(place, had_deleted).join("; ")
+                    let time = self.before.tables[name].time_column(batch.table(name));
+                    statements::start_history(place, had_deleted, time).join("; ")
                 }
                 SchemaChange::EndHistory { kept_as, .. } => {
                     let keys = system_columns::key_columns(&self.before.tables[name].primary_key);

@@ -22,7 +22,8 @@ pub(crate) fn find_kept(
 ) -> duckdb::Result<Kept> {
     let mut kept = Kept::new();
     for column in table.unique() {
-        let found = query(session, place, table, column, statements::find_kept)?;
+        let keys = table.key_columns();
+        let found = query(session, place, table, (column, &keys), statements::find_kept)?;
         let places = found.iter().map(|found| found.place).collect();
         kept.insert(column.clone(), places);
     }
@@ -37,7 +38,8 @@ pub(crate) fn check(
     kept: &Kept,
 ) -> Result<(), DestinationError> {
     for column in table.unique() {
-        let twins = query(session, place, table, column, statements::find_twins);
+        let keys = table.upsert_key_columns();
+        let twins = query(session, place, table, (column, &keys), statements::find_twins);
         let twins = twins.map_err(|error| {
             failure::of(&error, &format!("comparing the values of column {column}"))
         })?;
@@ -53,7 +55,7 @@ fn query(
     session: Session<'_>,
     place: Place<'_>,
     table: &TableBatch,
-    column: &str,
+    (column, keys): (&str, &[&str]),
     statement: fn(Unique<'_>) -> String,
 ) -> duckdb::Result<Vec<Twin>> {
     let rows = Rows::all(table.columns(), table.upserts());
@@ -62,8 +64,7 @@ fn query(
     }
     let rows = rows.clone().with(POSITION, (0..).take(rows.count()).collect());
     let incoming = Incoming { columns: table.columns(), soft_deletes: table.soft_deletes() };
-    let keys = table.key_columns();
-    let unique = Unique { place, incoming, keys: &keys, mode: table.mode(), column };
+    let unique = Unique { place, incoming, keys, mode: table.mode(), column };
     let mut twins = Vec::new();
     for batch in session.query(rows, &statement(unique))? {
         let number = |column: usize, row: usize| {

@@ -181,7 +181,7 @@ impl Landing<'_> {
             let (modes, changes): (Vec<&SchemaChange>, Vec<&SchemaChange>) =
                 changes.into_iter().partition(|change| is_of_mode(change));
             for change in modes {
-                self.switch_mode(name, change).await.map_err(failed(name))?;
+                self.switch_mode(name, change, batch.table(name)).await.map_err(failed(name))?;
             }
             if changes.is_empty() {
                 continue;
@@ -229,14 +229,26 @@ impl Landing<'_> {
     }
 
     /// The rows that are there become versions, or the latest versions become the rows (F-214).
-    async fn switch_mode(&self, name: &str, change: &SchemaChange) -> Result<(), Error> {
+    async fn switch_mode(
+        &self,
+        name: &str,
+        change: &SchemaChange,
+        after: &Table,
+    ) -> Result<(), Error> {
         let (place, before) = (self.place(name), &self.before.tables[name]);
         let key = statements::key_of(&before.primary_key, &before.all_columns());
         let (statements, unique) = match change {
             SchemaChange::StartHistory { .. } => {
                 let start = (system_columns::START.to_owned(), ColumnType::Instant);
                 let unique = key.iter().cloned().chain([start]).collect();
-                (statements::start_history(place, before.soft_deletes), unique)
+                (
+                    statements::start_history(
+                        place,
+                        before.soft_deletes,
+                        before.time_column(after),
+                    ),
+                    unique,
+                )
             }
             SchemaChange::EndHistory { kept_as, .. } => {
                 (statements::end_history(place, self.place(kept_as), &key), key)

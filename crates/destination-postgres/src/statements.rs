@@ -8,9 +8,11 @@ use sha2::{Digest, Sha256};
 
 use crate::widening;
 
+mod timed;
 mod unique;
 mod versions;
 
+pub(crate) use timed::{chain_timed, insert_timed, remove_timed, reopen_timed, touch_timed};
 pub(crate) use unique::{Unique, find_kept, find_twins};
 pub(crate) use versions::{
     Versions, close_versions, count_swept, end_history, end_versions, insert_versions,

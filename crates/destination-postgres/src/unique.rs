@@ -35,7 +35,8 @@ pub(crate) async fn stage<'a>(
     rows::copy(client, &incoming.copy_counted(), &upserts).await?;
     let mut staged = Staged { table, place, incoming, columns: Vec::new() };
     for column in table.unique() {
-        let kept = staged.query(client, column, statements::find_kept).await?;
+        let keys = table.key_columns();
+        let kept = staged.query(client, (column, &keys), statements::find_kept).await?;
         let places = kept.iter().map(|row| place_of(row)).collect();
         staged.columns.push((column, places));
     }
@@ -46,7 +47,8 @@ impl Staged<'_> {
     /// Looks when everything is written whether a value is there twice.
     pub(crate) async fn check(&self, client: &Client) -> Result<(), DestinationError> {
         for (column, kept) in &self.columns {
-            let twins = self.query(client, column, statements::find_twins).await;
+            let keys = self.table.upsert_key_columns();
+            let twins = self.query(client, (column, &keys), statements::find_twins).await;
             let twins = twins.map_err(|error| {
                 failure::of(&error, &format!("comparing the values of column {column}"))
             })?;
@@ -64,14 +66,14 @@ impl Staged<'_> {
     async fn query(
         &self,
         client: &Client,
-        column: &str,
+        (column, keys): (&str, &[&str]),
         statement: fn(Unique<'_>) -> String,
     ) -> Result<Vec<tokio_postgres::Row>, Error> {
-        let key: Vec<_> = self
-            .table
-            .key_columns()
-            .into_iter()
-            .filter_map(|name| self.table.columns().iter().find(|column| column.0 == name).cloned())
+        let key: Vec<_> = keys
+            .iter()
+            .filter_map(|name| {
+                self.table.columns().iter().find(|column| column.0 == **name).cloned()
+            })
             .collect();
         let (place, incoming, mode) = (self.place, self.incoming, self.table.mode());
         let unique = Unique { place, incoming, keys: &key, mode, column };

@@ -152,7 +152,7 @@ fn is_of_type(cell: Cell, text: &str, wanted: ColumnType) -> bool {
     }
 }
 
-fn temporal_of(cell: Cell, text: &str) -> Option<Temporal> {
+pub(crate) fn temporal_of(cell: Cell, text: &str) -> Option<Temporal> {
     match cell.value {
         CellValue::Temporal(temporal) => Some(temporal),
         _ if cell.is_string(text) => temporal::read(cell.unescaped(text).as_bytes()),
@@ -160,7 +160,8 @@ fn temporal_of(cell: Cell, text: &str) -> Option<Temporal> {
     }
 }
 
-fn micros(temporal: Temporal) -> Option<i64> {
+/// Since 1970; `None` outside the years 0001 to 9999.
+pub(crate) fn micros(temporal: Temporal) -> Option<i64> {
     match temporal {
         Temporal::Date(days) => Some(i64::from(days) * 86_400_000_000),
         Temporal::DateTime(micros) | Temporal::Instant(micros) => Some(micros),

@@ -363,6 +363,7 @@ impl<'a> Planner<'a> {
             arrays.push(self.build(name, column, *place, page));
         }
         arrays.extend(self.system_arrays(name, table, page, &places));
+        arrays.extend(self.version_times(name, table, page)?);
         let unique = source.map(|source| self.unique_columns(source, table)).unwrap_or_default();
         let origin = source.filter(|_| !unique.is_empty()).map(|source| Origin {
             source: source.0.clone(),
@@ -445,6 +446,13 @@ impl<'a> Planner<'a> {
             columns: Vec::new(),
             soft_deletes: mode == TableMode::Upsert && self.was_named(name),
             mode,
+            version_time: self
+                .run
+                .options
+                .policy
+                .version_time_of(&source.0)
+                .filter(|_| mode == TableMode::History)
+                .map(str::to_owned),
         };
         self.leaves.schema.tables.insert(name.to_owned(), Arc::new(table));
         Ok(())
@@ -600,6 +608,7 @@ impl<'a> Planner<'a> {
                 columns: Vec::new(),
                 soft_deletes: false,
                 mode: TableMode::Upsert,
+                version_time: None,
             })
         });
         let is_key =

@@ -49,6 +49,8 @@ pub struct TablePolicy {
     pub name: Option<String>,
     pub mode: Option<TableMode>,
     pub max_deletes: Option<Share>,
+    /// Which column says since when a row's values hold, in a table that keeps versions (Dec-66).
+    pub version_time: Option<String>,
     pub columns: BTreeMap<String, ColumnPolicy>,
     /// What must hold of its columns.
     pub contracts: BTreeMap<String, Contract>,
@@ -172,6 +174,11 @@ impl Policy {
     /// How a table is to be kept.
     pub(crate) fn mode_of(&self, source: &str) -> TableMode {
         self.table(source).and_then(|table| table.mode).unwrap_or(self.mode)
+    }
+
+    /// The column by which the versions of a table's rows are timed, if not by their syncs.
+    pub(crate) fn version_time_of(&self, source: &str) -> Option<&str> {
+        self.table(source).and_then(|table| table.version_time.as_deref())
     }
 
     /// The most that a sweep may delete of a table: what the user says goes before what the function says.

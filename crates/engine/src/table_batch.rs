@@ -19,6 +19,8 @@ pub struct TableBatch {
     name: String,
     primary_key: PrimaryKey,
     mode: TableMode,
+    /// Whether the upserts say since when they hold.
+    is_timed: bool,
     soft_deletes: bool,
     rows_sent: u64,
     /// The columns of the table, its own and then those of the system.
@@ -29,6 +31,8 @@ pub struct TableBatch {
     words: Vec<Word>,
     /// Made of the words when the batch is written, so that joining a page reads no key.
     last_word: OnceLock<LastWord>,
+    /// The last word on each version, where the source says since when it holds.
+    last_version: OnceLock<LastWord>,
 }
 
 /// One page's upserts, marks or removals. The index of a word is the chunk's in [`LastWord`].
@@ -76,12 +80,14 @@ impl TableBatch {
             name: name.to_owned(),
             primary_key: table.primary_key.clone(),
             mode: table.mode,
+            is_timed: table.version_time.is_some(),
             soft_deletes: table.soft_deletes,
             rows_sent: 0,
             columns: columns_of(table),
             unique: BTreeSet::new(),
             words: Vec::new(),
             last_word: OnceLock::new(),
+            last_version: OnceLock::new(),
         }
     }
 
@@ -98,9 +104,23 @@ impl TableBatch {
         self.mode
     }
 
+    /// Whether the upserts have a column `_fivetran_start`: since when they hold, by the source. Each is a
+    /// version then, and a key may have several.
+    pub fn is_timed(&self) -> bool {
+        self.is_timed
+    }
+
     /// The columns of the key, system columns where the function declared none.
     pub fn key_columns(&self) -> Vec<&str> {
         system_columns::key_columns(&self.primary_key)
+    }
+
+    /// The columns of which no two upserts have the same values: the key, and where versions are timed by the
+    /// source since when they hold.
+    pub fn upsert_key_columns(&self) -> Vec<&str> {
+        let mut columns = self.key_columns();
+        columns.extend(self.is_timed.then_some(system_columns::START));
+        columns
     }
 
     /// The columns of the upserts with their types, in their order.
@@ -148,9 +168,8 @@ impl TableBatch {
             if word.verb != Verb::Upsert {
                 continue;
             }
-            let is_dead = |row: &usize| {
-                self.last_word().is_some_and(|last_word| last_word.is_dead(chunk, *row))
-            };
+            let is_dead =
+                |row: &usize| self.last_of(word.verb).is_some_and(|last| last.is_dead(chunk, *row));
             let living: Vec<usize> =
                 (0..word.rows.num_rows()).filter(|row| !is_dead(row)).collect();
             if let Some(row) = living.get(left) {
@@ -198,8 +217,8 @@ impl TableBatch {
     fn living(&self, verb: Verb) -> Vec<RecordBatch> {
         let words = self.words.iter().enumerate().filter(|(_, word)| word.verb == verb);
         words
-            .map(|(chunk, word)| match self.last_word() {
-                Some(last_word) => last_word.living(chunk, &word.rows),
+            .map(|(chunk, word)| match self.last_of(verb) {
+                Some(last) => last.living(chunk, &word.rows),
                 None => word.rows.clone(),
             })
             .filter(|rows| rows.num_rows() > 0)
@@ -241,7 +260,36 @@ impl TableBatch {
 
     fn say(&mut self, word: Word) {
         self.last_word.take();
+        self.last_version.take();
         self.words.push(word);
+    }
+
+    /// What tells the words of a kind that still count; `None` where all do.
+    fn last_of(&self, verb: Verb) -> Option<&LastWord> {
+        if self.is_timed && verb == Verb::Upsert {
+            Some(self.last_version())
+        } else {
+            self.last_word()
+        }
+    }
+
+    fn last_version(&self) -> &LastWord {
+        self.last_version.get_or_init(|| {
+            let start = (system_columns::START.to_owned(), ColumnType::Instant);
+            let types: Vec<_> = self.key_types().into_iter().chain([start]).collect();
+            let mut last_version = LastWord::new(&types);
+            for word in &self.words {
+                if word.verb == Verb::Upsert {
+                    let mut keys = key_arrays(&word.rows, &self.primary_key);
+                    let start = word.rows.column_by_name(system_columns::START);
+                    keys.push(Arc::clone(start.expect("a version says since when it holds")));
+                    last_version.upserts(&keys);
+                } else {
+                    last_version.skip();
+                }
+            }
+            last_version
+        })
     }
 
     /// `None` where every row is new: a table without key (Dec-42).
@@ -289,8 +337,8 @@ impl TableBatch {
 pub(crate) fn columns_of(table: &Table) -> Vec<(String, ColumnType)> {
     let own = table.columns.iter().map(|column| (column.name.clone(), column.column_type()));
     let system = system_columns::of(&table.primary_key);
-    own.chain(system.into_iter().map(|(name, column_type)| (name.to_owned(), column_type)))
-        .collect()
+    let time = table.version_time.as_ref().map(|_| (system_columns::START, ColumnType::Instant));
+    own.chain(system.into_iter().chain(time).map(|(name, kind)| (name.to_owned(), kind))).collect()
 }
 
 fn arrow_schema(columns: &[(String, ColumnType)]) -> SchemaRef {

@@ -107,6 +107,7 @@ macro_rules! conformance {
             modes {
                 f_210_f_211_f_213_every_version_is_kept
                 f_212_a_delete_and_a_sweep_end_a_version
+                dec_66_timed_versions_do_not_depend_on_their_order
                 f_214_history_is_turned_on_and_off
                 live_tables_hold_what_is_there
                 append_only_tables_grow

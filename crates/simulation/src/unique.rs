@@ -17,8 +17,8 @@ impl Database {
         for rows in batch.tables() {
             for column in rows.unique() {
                 let Some(table) = self.tables.get(rows.table()) else { continue };
-                let had_it = table.live_by_key(rows, column)?;
-                let upserts = table.values_of(rows, column)?;
+                let had_it = table.live_by_key(rows, column, false)?;
+                let upserts = table.values_of(rows, column, false)?;
                 let places = upserts.into_iter().zip(0..);
                 let places = places.filter(|((key, value), _)| had_it.get(key) == Some(value));
                 let places = places.map(|(_, place)| place).collect();
@@ -47,11 +47,11 @@ impl Table {
         column: &str,
         kept: &BTreeSet<u64>,
     ) -> Result<Vec<Twin>, DestinationError> {
-        let upserts = self.values_of(rows, column)?.into_iter().zip(0..);
+        let upserts = self.values_of(rows, column, rows.is_timed())?.into_iter().zip(0..);
         let places: BTreeMap<Vec<Cell>, u64> =
             upserts.map(|((key, _), place)| (key, place)).collect();
         let mut groups: BTreeMap<Cell, Vec<Option<u64>>> = BTreeMap::new();
-        for (key, value) in self.live_by_key(rows, column)? {
+        for (key, value) in self.live_by_key(rows, column, rows.is_timed())? {
             if value != Cell::Null {
                 groups.entry(value).or_default().push(places.get(&key).copied());
             }
@@ -66,11 +66,19 @@ impl Table {
         Ok(twins)
     }
 
+    /// The key of a row; with the start of its version where the source says it.
+    fn version_key(&self, row: &[Cell], is_timed: bool) -> Vec<Cell> {
+        let start = self.index_of(system_columns::START).filter(|_| is_timed);
+        let start = start.map(|start| row[start].clone());
+        self.key_of(row).into_iter().chain(start).collect()
+    }
+
     /// The value of each live row, by its key.
     fn live_by_key(
         &self,
         rows: &TableBatch,
         column: &str,
+        is_timed: bool,
     ) -> Result<BTreeMap<Vec<Cell>, Cell>, DestinationError> {
         let value = self.there(column)?;
         let is_live = |row: &[Cell]| match rows.mode() {
@@ -84,7 +92,7 @@ impl Table {
             }
         };
         let live = self.rows.iter().filter(|row| is_live(row));
-        Ok(live.map(|row| (self.key_of(row), row[value].clone())).collect())
+        Ok(live.map(|row| (self.version_key(row, is_timed), row[value].clone())).collect())
     }
 
     /// The key and the value of each upsert, in their order.
@@ -92,12 +100,13 @@ impl Table {
         &self,
         rows: &TableBatch,
         column: &str,
+        is_timed: bool,
     ) -> Result<Vec<(Vec<Cell>, Cell)>, DestinationError> {
         let value = self.there(column)?;
         let mut values = Vec::new();
         for chunk in rows.upserts() {
             for row in self.rows_of(&chunk)? {
-                values.push((self.key_of(&row), row[value].clone()));
+                values.push((self.version_key(&row, is_timed), row[value].clone()));
             }
         }
         Ok(values)

@@ -183,6 +183,20 @@ fn check_tables(connection: &ConnectionConfig, at: &Connection<'_>, problems: &m
                 ));
             }
         }
+        if let Some(time) = &table.version_time {
+            let mode = table.mode.or(connection.mode);
+            if mode != Some(super::TableMode::History) {
+                let message = format!("table {name:.60}: `version_time` is for `mode: history`");
+                problems.push(Problem::new(place, message));
+            }
+            let hidden = table.columns.get(time).is_some_and(|column| column.block || column.hash);
+            if hidden {
+                problems.push(Problem::new(
+                    place,
+                    format!("table {name:.60}: `version_time` would show what is hidden of column {time:.60}"),
+                ));
+            }
+        }
         let Some(called) = &table.name else { continue };
         if called.is_empty() || called.len() > 63 || called.starts_with("_fivetran_") {
             problems.push(Problem::new(

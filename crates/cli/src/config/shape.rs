@@ -54,6 +54,9 @@ pub(crate) struct TableConfig {
     pub(crate) mode: Option<TableMode>,
     /// The most that a sweep may delete of it, if not as of the others.
     pub(crate) max_deletes: Option<Share>,
+    /// In history mode, the column of the source that says since when a row's values hold, a date or a time:
+    /// versions begin then, and not with the sync that brought them. Fixed while there are versions.
+    pub(crate) version_time: Option<String>,
     /// What is decided about its columns, by the names that the function gives them.
     pub(crate) columns: BTreeMap<String, ColumnConfig>,
 }
@@ -165,6 +168,7 @@ impl TableConfig {
             name: self.name.clone(),
             mode: self.mode.map(TableMode::engine),
             max_deletes: self.max_deletes.map(|share| share.0),
+            version_time: self.version_time.clone(),
             columns: columns.collect(),
             contracts: contracts.collect(),
         }

@@ -59,10 +59,20 @@ pub(super) const ALL: &[Explanation] = &[
         "The connection has landed no table of that name.",
         "`hasmore tables` lists those that are there, by their names in the destination.",
     ),
+    config(
+        "version_time_changed",
+        "The versions of a table are to be timed otherwise than those that are there.",
+        "Set `version_time` back; or turn history off for one sync and on again; or make the table anew: `hasmore resync CONNECTION --rebuild`.",
+    ),
     function(
         "contract_broken",
         "A row breaks the contract of a column, and `on_breach` is `fail`. Nothing of its page was written.",
         "Mend the row in the source, or decide with `on_breach: quarantine` or `drop_row` that such rows stay out of the table.",
+    ),
+    function(
+        "version_time_unreadable",
+        "The column that `version_time` names holds something that is no date and no time.",
+        "Name a column of dates or times in `version_time`, or let the function send ISO 8601.",
     ),
     destination(
         "too_many_deletes",

@@ -125,6 +125,7 @@ impl Planner<'_> {
                 columns: Vec::new(),
                 soft_deletes: false,
                 mode: TableMode::Append,
+                version_time: None,
             })
         });
         let mut text = String::from("[");

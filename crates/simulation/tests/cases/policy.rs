@@ -37,6 +37,7 @@ fn table(value: &Value) -> TablePolicy {
             "name" => table.name = Some(text(value).to_owned()),
             "mode" => table.mode = Some(mode(text(value))),
             "max_deletes" => table.max_deletes = Some(share(value)),
+            "version_time" => table.version_time = Some(text(value).to_owned()),
             "columns" => {
                 for (name, value) in value.as_object().expect("columns by name") {
                     table.columns.insert(name.clone(), column(text(value)));

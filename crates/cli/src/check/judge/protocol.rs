@@ -99,6 +99,8 @@ fn of_answer(call: &Call) -> Option<Finding> {
         | PlanError::TypeLockConflict { .. }
         | PlanError::HistoryWithoutPrimaryKey { .. }
         | PlanError::TableModeChanged { .. }
+        | PlanError::VersionTimeChanged { .. }
+        | PlanError::VersionTimeUnreadable { .. }
         | PlanError::TableNameChanged { .. } => return None,
         PlanError::AmbiguousPrimaryKey { table, .. } | PlanError::TooManyColumns { table, .. } => {
             ("F-038", Some(format!("insert.{table}")))
