@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, TimestampMicrosecondType};
 use arrow_array::{ArrayRef, RecordBatch};
-use engine::{Batch, ColumnType, DestinationError, Landed, Schema, Table};
+use engine::{Batch, ColumnType, DestinationError, Landed, Position, Schema, Table};
 
 use crate::destination::{DuckDb, now};
 use crate::failure::{self, refused};
@@ -33,6 +33,15 @@ impl DuckDb {
         let (connection, _) = database.connection()?;
         let begun = connection.execute_batch("BEGIN TRANSACTION");
         begun.map_err(|error| failure::of(&error, "beginning to read"))
+    }
+
+    /// The position, in the view that reading has taken.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn position_in_view(&self) -> Result<Position, DestinationError> {
+        let mut database = self.database.lock();
+        Ok(self.stored(&mut database)?.unwrap_or_default())
     }
 
     /// The next rows of a table, a few thousand, with its columns in their order; none where there are no
@@ -170,13 +179,11 @@ fn typed(
         array
     });
     let named = columns.iter().map(|(name, _)| name.as_str()).zip(arrays);
-    let rows = RecordBatch::try_from_iter_with_nullable(
-        named.map(|(name, array)| (name, array, true)),
-    )
-    .map_err(|error| DestinationError::Unavailable(error.to_string()))?;
-    let is_typed = |(array, (_, kind)): (&ArrayRef, &(String, ColumnType))| {
-        *array.data_type() == kind.arrow()
-    };
+    let rows =
+        RecordBatch::try_from_iter_with_nullable(named.map(|(name, array)| (name, array, true)))
+            .map_err(|error| DestinationError::Unavailable(error.to_string()))?;
+    let is_typed =
+        |(array, (_, kind)): (&ArrayRef, &(String, ColumnType))| *array.data_type() == kind.arrow();
     if rows.columns().iter().zip(columns).all(is_typed) {
         return Ok(rows);
     }

@@ -124,7 +124,11 @@ impl Landing<'_> {
         let held = match self.describe(self.place(name)) {
             Ok(held) => held,
             Err(error) if error.to_string().starts_with("Catalog Error") => {
-                return Err(by_hand("it is gone".to_owned()));
+                return Err(refused(
+                    "table_changed_by_hand",
+                    format!("table {name} is not as it was left: it is gone"),
+                    "`hasmore resync CONNECTION --rebuild` makes it anew with the next sync; or restore it",
+                ));
             }
             Err(error) => return Err(failed(error)),
         };

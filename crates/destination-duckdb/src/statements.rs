@@ -9,10 +9,14 @@ use engine::{ColumnType, Table, Timestamp, system_columns};
 use crate::rows;
 use crate::widening;
 
+mod adopting;
 mod timed;
 mod unique;
 mod versions;
 
+pub(crate) use adopting::{
+    FIND_COLUMNS, FIND_KEYS, count_doubles, integer_digits, last_synced, remake_table,
+};
 pub(crate) use timed::{chain_timed, insert_timed, remove_timed, reopen_timed, touch_timed};
 pub(crate) use unique::{Unique, find_kept, find_twins};
 pub(crate) use versions::{
@@ -115,7 +119,10 @@ pub(crate) fn replace_table(made: Place<'_>, table: Option<Place<'_>>) -> String
     let made = made.quoted();
     match table.map(Place::quoted) {
         Some(table) => {
-            format!("DROP TABLE {table}; CREATE TABLE {table} AS FROM {made}; DROP TABLE {made}")
+            // One that was dropped by hand is made anew so.
+            format!(
+                "DROP TABLE IF EXISTS {table}; CREATE TABLE {table} AS FROM {made}; DROP TABLE {made}"
+            )
         }
         None => format!("DROP TABLE {made}"),
     }

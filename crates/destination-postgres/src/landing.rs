@@ -109,7 +109,7 @@ impl Landing<'_> {
             match (self.before.tables.get(name), held.get(name)) {
                 (Some(known), Some(held)) => check_table(name, known, held, changes)?,
                 (Some(_), None) => {
-                    return Err(by_hand(format!("table {name} is not as it was left: it is gone")));
+                    return Err(failure::gone(name));
                 }
                 (None, Some(_)) if created.contains(name) => {
                     return Err(refused(

@@ -3,6 +3,7 @@
 //! Data flows one way: response → batch → commit → next request. No I/O, no clock, no runtime: futures
 //! here only await a port.
 
+mod adoption;
 mod arrays;
 mod batch;
 mod columns;
@@ -34,6 +35,7 @@ mod time;
 mod value;
 mod widen;
 
+pub use adoption::{Adoption, Disagreement, FoundColumn, FoundTable};
 pub use batch::{Batch, Replacement, Sweep, SweepVerb};
 pub use contract::{Bound, Contract, OnBreach};
 pub use destination::{Counts, Destination, DestinationError, Landed};

@@ -96,6 +96,26 @@ impl Batch {
         planner.finish(state)
     }
 
+    /// A connection that moves to another destination, as it is: a batch without rows that makes all of its
+    /// tables there and leaves its position. The rows come by another way, in the same transaction.
+    pub fn migrate(position: &Position, run: &Run) -> Batch {
+        let mut planner = Planner::new(position, run);
+        planner.before = Schema::default();
+        planner.finish(position.state.clone())
+    }
+
+    /// Tables that somebody else made are ours from now on, as they are, and the function goes on from a
+    /// state: a batch without rows, the first of its connection (Dec-59). `synced_at` is when the latest of
+    /// their rows was synced.
+    pub fn adopt(schema: Schema, state: State, synced_at: Timestamp, run: &Run) -> Batch {
+        let mut planner = Planner::new(&Position::default(), run);
+        planner.before.clone_from(&schema);
+        planner.leaves.schema = schema;
+        planner.leaves.naming = Some(run.options.naming);
+        planner.leaves.synced_at = planner.leaves.synced_at.max(synced_at);
+        planner.finish(state)
+    }
+
     /// Adds the page after this one: one commit for both, the later word on a key and the later state.
     ///
     /// # Panics
@@ -401,10 +421,13 @@ impl<'a> Planner<'a> {
     /// page; without one it is keyless.
     fn ensure_table(&mut self, name: &str, source: &TableName) -> Result<(), PlanError> {
         if let Some(known) = self.leaves.schema.tables.get_mut(name) {
-            if known.sources.is_empty() {
+            if known.sources.is_empty() && known.mode == TableMode::Append {
                 return Err(contracts::taken(source, name));
             }
-            if !known.sources.contains(&source.0) {
+            if known.sources.is_empty() {
+                // One that was adopted: now one knows what the function calls it.
+                Arc::make_mut(known).sources.insert(source.0.clone());
+            } else if !known.sources.contains(&source.0) {
                 Arc::make_mut(known).sources.insert(source.0.clone());
                 let first = known.sources.iter().find(|known| **known != source.0).cloned();
                 self.warn(
@@ -749,8 +772,8 @@ fn scan<'t>(
         // Keys keep their text (Dec-55, F-186).
         if keys.contains(&name) { StringInference::None } else { run.options.string_inference }
     };
-    let known =
-        table.columns.iter().map(|column| column.source.as_str()).filter(|source| wanted(source));
+    let known = table.columns.iter().map(|column| column.source.as_str());
+    let known = known.filter(|source| !source.is_empty() && wanted(source));
     let reading = Reading { known: known.collect(), strings: &strings, wanted };
     let rows = usize::try_from(records.rows()).expect("the rows of a page fit memory");
     let non_finite = records.has_non_finite() && !run.options.lenient_numbers;

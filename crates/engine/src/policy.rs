@@ -237,7 +237,7 @@ pub(crate) fn treat(
 }
 
 /// The least shape of a column of this type.
-fn shape_of(column_type: ColumnType) -> Shape {
+pub(crate) fn shape_of(column_type: ColumnType) -> Shape {
     Shape::of(match column_type {
         ColumnType::Boolean => Feature::Boolean,
         ColumnType::Long | ColumnType::Decimal { .. } => Feature::Integer,

@@ -5,6 +5,11 @@ use super::codes::{config, destination, function, warning};
 
 pub(super) const ALL: &[Explanation] = &[
     config(
+        "adoption_disagrees",
+        "Tables that are to be taken over are not as this connection would have made them; each difference is told with its cure. Nothing was written.",
+        "Do what is said of each; `hasmore adopt --dry-run` looks again. `--table` leaves the others out.",
+    ),
+    config(
         "blocked_by_configuration",
         "What is to be approved is blocked in the configuration file.",
         "Take `block: true` out of the file; that lets it in from the next sync on.",
@@ -40,6 +45,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Resync the whole connection: `hasmore resync CONNECTION --rebuild`.",
     ),
     config(
+        "same_destination",
+        "A connection is to move to where it is.",
+        "Name another destination with --to.",
+    ),
+    config(
         "table_mode_changed",
         "A table with a key is to append only, or a table that appends only is to have a key: its rows are kept otherwise.",
         "Set its `mode` back, or make it anew: `hasmore resync CONNECTION --rebuild`.",
@@ -73,6 +83,16 @@ pub(super) const ALL: &[Explanation] = &[
         "version_time_unreadable",
         "The column that `version_time` names holds something that is no date and no time.",
         "Name a column of dates or times in `version_time`, or let the function send ISO 8601.",
+    ),
+    destination(
+        "another_salt",
+        "Two connections of one database have begun to hash values at the same time. Nothing of this commit was written.",
+        "Sync again: the connection takes the salt that is there, so that equal values have equal digests.",
+    ),
+    destination(
+        "connection_exists",
+        "The destination holds a connection of that name already; nothing was written to it.",
+        "Name another destination, or drop its tables and its row of `_hasmore.positions` first.",
     ),
     destination(
         "too_many_deletes",

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod adopt;
 mod arrows;
 mod bad_input;
 mod check;
@@ -20,6 +21,7 @@ mod locks;
 mod log_events;
 mod main_job;
 mod manifest;
+mod migrate;
 mod output;
 mod package;
 mod paging;

@@ -115,7 +115,10 @@ impl Planner<'_> {
     ) -> Result<(), PlanError> {
         let name = naming::fit(format!("{}__quarantine", self.old_table_name(source)));
         let known = self.leaves.schema.tables.get(&name).cloned();
-        if known.as_ref().is_some_and(|known| !known.sources.is_empty()) {
+        if known
+            .as_ref()
+            .is_some_and(|known| known.mode != TableMode::Append || !known.sources.is_empty())
+        {
             return Err(taken(source, &name));
         }
         let mut quarantine = known.unwrap_or_else(|| {
