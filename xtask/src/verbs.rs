@@ -90,7 +90,13 @@ pub(crate) fn bench(rest: &[String]) -> Result<(), String> {
     program::run(&mut Command::new(folder.join("columns")))?;
     postgres_cluster::Binaries::obtain()?;
     let quick = rest.iter().filter(|word| *word == "--quick");
-    program::run(Command::new(folder.join("postgres")).args(quick).arg(folder.join("hasmore")))
+    let peer = python::set_up_peer()?;
+    program::run(
+        Command::new(folder.join("postgres"))
+            .args(quick)
+            .arg(folder.join("hasmore"))
+            .arg(peer.join("bin/python")),
+    )
 }
 
 fn lint_phases(phases: &mut Phases) -> Result<(), String> {

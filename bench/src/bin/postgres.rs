@@ -1,5 +1,6 @@
 //! A sync into Postgres beside the least that it could cost there: the same rows, ready as CSV, copied
-//! into a temporary table by psql and inserted from it.
+//! into a temporary table by psql and inserted from it. And beside dlt, tuned, where it is given a Python
+//! that has it.
 //!
 //! Counted is the CPU of the client and of the server, whose processes are all our own.
 
@@ -23,6 +24,10 @@ const PAGE_ROWS: usize = 1_000;
 const REPEATS: usize = 3;
 /// What the project holds itself to.
 const FIRST_SYNC_MAX: f64 = 2.0;
+/// The same, of the CPU of dlt in terms of ours.
+const PEER_MIN: f64 = 6.0;
+/// The peer is measured up to here: it takes minutes beyond.
+const PEER_ROWS_MAX: usize = 100_000;
 
 fn main() -> ExitCode {
     // The function server is this program, too.
@@ -32,9 +37,13 @@ fn main() -> ExitCode {
         ["serve", rows] => serve(rows),
         ["measure", log, _, ..] => bench::measure::stopwatch(Path::new(log), &words[2..])
             .map_err(|error| error.to_string()),
-        [hasmore] => measure_all(Path::new(hasmore), &[100_000, 1_000_000]),
-        ["--quick", hasmore] => measure_all(Path::new(hasmore), &[100_000]),
-        _ => Err("usage: postgres [--quick] HASMORE".to_owned()),
+        [hasmore, peer @ ..] if peer.len() < 2 && !hasmore.starts_with("--") => {
+            measure_all(Path::new(hasmore), peer.first().map(Path::new), &[100_000, 1_000_000])
+        }
+        ["--quick", hasmore, peer @ ..] if peer.len() < 2 => {
+            measure_all(Path::new(hasmore), peer.first().map(Path::new), &[100_000])
+        }
+        _ => Err("usage: postgres [--quick] HASMORE [PYTHON]".to_owned()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,15 +59,25 @@ fn serve(rows: &str) -> Result<(), String> {
     bench::server::serve(rows).map_err(|error| format!("the function server: {error}"))
 }
 
-fn measure_all(hasmore: &Path, row_counts: &[usize]) -> Result<(), String> {
-    let hasmore = std::path::absolute(hasmore).map_err(|error| error.to_string())?;
+fn measure_all(hasmore: &Path, peer: Option<&Path>, row_counts: &[usize]) -> Result<(), String> {
+    let absolute = |path| std::path::absolute(path).map_err(|error| error.to_string());
+    let hasmore = absolute(hasmore)?;
+    // Not resolved: a virtual environment's interpreter is a link that must stay one.
+    let peer = peer.map(absolute).transpose()?;
     println!(
         "{:>9}  {:<28} {:>8} {:>8} {:>8} {:>8}",
         "rows", "into Postgres", "client", "server", "CPU s", "× floor"
     );
     let mut verdicts = Vec::new();
     for rows in row_counts {
-        let ratio = Scale::new(&hasmore, *rows)?.run()?;
+        let peer = peer.as_deref().filter(|_| *rows <= PEER_ROWS_MAX);
+        let (ratio, peer) = Scale::new(&hasmore, peer, *rows)?.run()?;
+        if let Some(peer) = peer {
+            let verdict = if peer >= PEER_MIN { "met   " } else { "MISSED" };
+            verdicts.push(format!(
+                "{verdict}  first sync of {rows} rows into Postgres: dlt takes {peer:.1} × the CPU, at least {PEER_MIN:.1} ×"
+            ));
+        }
         let verdict = if ratio <= FIRST_SYNC_MAX { "met   " } else { "MISSED" };
         verdicts.push(format!(
             "{verdict}  first sync of {rows} rows into Postgres: {ratio:.2} × the floor, at most {FIRST_SYNC_MAX:.2} ×"
@@ -84,20 +103,27 @@ impl Cpu {
 /// One number of rows.
 struct Scale<'a> {
     hasmore: &'a Path,
+    /// A Python that has dlt.
+    peer: Option<&'a Path>,
     rows: usize,
     cluster: Cluster,
     folder: tempfile::TempDir,
 }
 
 impl Scale<'_> {
-    fn new(hasmore: &Path, rows: usize) -> Result<Scale<'_>, String> {
+    fn new<'a>(
+        hasmore: &'a Path,
+        peer: Option<&'a Path>,
+        rows: usize,
+    ) -> Result<Scale<'a>, String> {
         let folder =
             tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-        Ok(Scale { hasmore, rows, cluster: Cluster::start(&SETTINGS)?, folder })
+        Ok(Scale { hasmore, peer, rows, cluster: Cluster::start(&SETTINGS)?, folder })
     }
 
-    /// Prints each kind of sync and the floor; answers the first sync's part of it.
-    fn run(&self) -> Result<f64, String> {
+    /// Prints each kind of sync and the floor; answers what the first sync costs in terms of the floor, and
+    /// what it costs the peer in terms of ours.
+    fn run(&self) -> Result<(f64, Option<f64>), String> {
         let mut server = FunctionServer::start(self.rows)?;
         let url = server.url(PAGE_ROWS);
         let first = median(|| {
@@ -124,7 +150,16 @@ impl Scale<'_> {
         server.show(round, true)?;
         self.print("1 % edited", self.sync(&url)?, floor);
         self.check()?;
-        Ok(first.sum() / floor.sum())
+        let peer = match self.peer {
+            None => None,
+            Some(python) => {
+                server.show(round + 1, false)?;
+                let peer = self.run_peer(python, &url)?;
+                self.print("first sync by dlt, tuned", peer, floor);
+                Some(peer.sum() / first.sum())
+            }
+        };
+        Ok((first.sum() / floor.sum(), peer))
     }
 
     fn print(&self, what: &str, cpu: Cpu, floor: Cpu) {
@@ -149,6 +184,29 @@ impl Scale<'_> {
         );
         command.push(self.url().into());
         self.cpu_of(&command)
+    }
+
+    /// The peer's first sync, from the same function; its state is forgotten each time.
+    fn run_peer(&self, python: &Path, url: &str) -> Result<Cpu, String> {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peer.py");
+        // Its driver knows no sockets in a folder; without a password it asks for one, which is not checked.
+        let database =
+            format!("postgresql://{SUPERUSER}:x@127.0.0.1:{}/postgres", self.cluster.port());
+        let command: Vec<OsString> =
+            vec![python.into(), script.into(), url.into(), database.into()];
+        let cost = median(|| {
+            self.psql(
+                "DROP SCHEMA IF EXISTS peer CASCADE; DROP SCHEMA IF EXISTS peer_staging CASCADE",
+            )?;
+            // Where there is none, there is nothing to forget.
+            let _ = fs::remove_dir_all(self.folder.path().join("peer"));
+            self.cpu_of(&command)
+        })?;
+        let found = self.psql("SELECT count(*), count(DISTINCT id) FROM peer.users")?;
+        if found != format!("{0}|{0}", self.rows) {
+            return Err(format!("the peer's table is wrong: rows and keys are {found}"));
+        }
+        Ok(cost)
     }
 
     /// Each row is there, once.

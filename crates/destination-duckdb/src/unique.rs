@@ -68,9 +68,8 @@ fn query(
     let mut twins = Vec::new();
     for batch in session.query(rows, &statement(unique))? {
         let number = |column: usize, row: usize| {
-            let numbers =
-                batch.columns().get(column).map(|numbers| numbers.as_primitive::<Int64Type>());
-            numbers.map_or(0, |numbers| numbers.value(row).unsigned_abs())
+            let Some(numbers) = batch.columns().get(column) else { return 0 };
+            numbers.as_primitive::<Int64Type>().value(row).unsigned_abs()
         };
         let is_held =
             |row: usize| batch.columns().get(2).is_some_and(|held| held.as_boolean().value(row));

@@ -10,7 +10,7 @@ use arrow_array::{
 use engine::ColumnType;
 use tokio_postgres::types::{FromSql, Type};
 
-use crate::rows::{BASE, EPOCH_DAYS, EPOCH_MICROS, NEGATIVE, POSITIVE};
+use crate::rows::{BASE_DIGITS, EPOCH_DAYS, EPOCH_MICROS, NEGATIVE, POSITIVE};
 
 /// The bytes of a value, whatever its type.
 pub(crate) struct Raw<'a>(&'a [u8]);
@@ -59,22 +59,26 @@ impl Arrived {
                 Some([byte]) => Some(*byte != 0),
                 Some(_) => return None,
             }),
-            Arrived::Long(longs) => longs.push(whole(bytes, i64::from_be_bytes)?),
-            Arrived::Double(doubles) => doubles.push(whole(bytes, f64::from_be_bytes)?),
-            Arrived::Date(dates) => {
-                let days = whole(bytes, i32::from_be_bytes)?;
-                dates.push(match days {
-                    None => None,
-                    Some(days) => Some(days.checked_add(EPOCH_DAYS)?),
-                });
-            }
-            Arrived::Moment(moments) => {
-                let micros = whole(bytes, i64::from_be_bytes)?;
-                moments.push(match micros {
-                    None => None,
-                    Some(micros) => Some(micros.checked_add(EPOCH_MICROS)?),
-                });
-            }
+            Arrived::Long(longs) => longs.push(match bytes {
+                None => None,
+                Some(bytes) => Some(i64::from_be_bytes(bytes.try_into().ok()?)),
+            }),
+            Arrived::Double(doubles) => doubles.push(match bytes {
+                None => None,
+                Some(bytes) => Some(f64::from_be_bytes(bytes.try_into().ok()?)),
+            }),
+            Arrived::Date(dates) => dates.push(match bytes {
+                None => None,
+                Some(bytes) => {
+                    Some(i32::from_be_bytes(bytes.try_into().ok()?).checked_add(EPOCH_DAYS)?)
+                }
+            }),
+            Arrived::Moment(moments) => moments.push(match bytes {
+                None => None,
+                Some(bytes) => {
+                    Some(i64::from_be_bytes(bytes.try_into().ok()?).checked_add(EPOCH_MICROS)?)
+                }
+            }),
             Arrived::Decimal(decimals, scale) => decimals.push(match bytes {
                 None => None,
                 Some(bytes) => Some(numeric(bytes, *scale)?),
@@ -104,14 +108,6 @@ impl Arrived {
     }
 }
 
-/// A value of so many bytes, or NULL; `None` where it is of another length.
-fn whole<const N: usize, T>(bytes: Option<&[u8]>, read: fn([u8; N]) -> T) -> Option<Option<T>> {
-    match bytes {
-        None => Some(None),
-        Some(bytes) => Some(Some(read(bytes.try_into().ok()?))),
-    }
-}
-
 /// A numeric times ten to the power of `scale`; `None` for NaN, infinity, and what has more digits.
 fn numeric(bytes: &[u8], scale: u8) -> Option<i128> {
     let short = |at: usize| Some(i16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
@@ -124,7 +120,8 @@ fn numeric(bytes: &[u8], scale: u8) -> Option<i128> {
     for group in 0..count {
         let digits = i128::from(short(8 + 2 * group)?);
         // The group's last digit stands for ten to this power.
-        let power = 4 * (weight - i32::try_from(group).ok()?) + i32::from(scale);
+        let power =
+            BASE_DIGITS.cast_signed() * (weight - i32::try_from(group).ok()?) + i32::from(scale);
         let digits = match u32::try_from(power) {
             Ok(power) => digits.checked_mul(10_i128.checked_pow(power)?)?,
             Err(_) => {
@@ -137,7 +134,6 @@ fn numeric(bytes: &[u8], scale: u8) -> Option<i128> {
         };
         size = size.checked_add(digits)?;
     }
-    debug_assert!(BASE == 10_000, "a group has four digits");
     Some(if sign == NEGATIVE { -size } else { size })
 }
 

@@ -142,8 +142,8 @@ fn put_eight(value: i64, out: &mut BytesMut) {
 }
 
 /// Digits of a numeric are of base 10,000, in groups that the point does not part.
-pub(crate) const BASE: u128 = 10_000;
-const BASE_DIGITS: u32 = 4;
+const BASE: u128 = 10_000;
+pub(crate) const BASE_DIGITS: u32 = 4;
 pub(crate) const POSITIVE: u16 = 0;
 pub(crate) const NEGATIVE: u16 = 0x4000;
 /// 38 digits before the point are ten groups, 37 after it as many.

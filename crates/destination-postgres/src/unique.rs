@@ -37,7 +37,7 @@ pub(crate) async fn stage<'a>(
     for column in table.unique() {
         let keys = table.key_columns();
         let kept = staged.query(client, (column, &keys), statements::find_kept).await?;
-        let places = kept.iter().map(|row| place_of(row)).collect();
+        let places = kept.iter().map(place_of).collect();
         staged.columns.push((column, places));
     }
     Ok(Some(staged))

@@ -236,8 +236,10 @@ impl Reading<'_> {
             return None;
         }
         for name in &key {
-            let is_plain = |column: &&FoundColumn| column.column_type != Some(ColumnType::Json);
-            if self.table.column(name).filter(is_plain).is_none() || naming::is_reserved(name) {
+            let column = self.table.column(name);
+            let is_plain =
+                column.is_some_and(|column| column.column_type != Some(ColumnType::Json));
+            if !is_plain || naming::is_reserved(name) {
                 self.disagrees(
                     format!("its key has no column {name} of plain values"),
                     "name columns of the table with --key, as they are in the destination",

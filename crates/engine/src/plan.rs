@@ -390,7 +390,9 @@ impl<'a> Planner<'a> {
             numbers: (0..page.rows).map(|row| page.number(row)).collect(),
         });
         let batch = self.table_batch(name, table);
-        unique.iter().for_each(|column| batch.set_unique(column));
+        for column in &unique {
+            batch.set_unique(column);
+        }
         batch.upsert(arrays, origin);
         Ok(())
     }

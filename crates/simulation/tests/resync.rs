@@ -23,6 +23,9 @@ const LIVES_MAX: u64 = 8;
 const START_MICROS: i64 = 1_767_225_600_000_000;
 const HOUR_MICROS: i64 = 3_600_000_000;
 
+/// Orders with their values and marks, and clicks.
+type Tables = (Vec<String>, Vec<String>);
+
 /// What a simulated process dies of.
 struct Crash;
 
@@ -109,7 +112,7 @@ impl World {
     }
 
     /// What is stored, as text: orders with their values and marks, and how often each click.
-    fn stored(&self) -> (Vec<String>, Vec<String>) {
+    fn stored(&self) -> Tables {
         let read = |table: &str, columns: &[&str]| {
             let rows = self.memory.read(table).map(|stored| stored.rows).unwrap_or_default();
             let text = |row: &BTreeMap<String, Option<String>>| {
@@ -174,7 +177,7 @@ fn run(sync_id: &str, hours: u64) -> Run {
 
 /// A first sync, a resync that is asked for, and syncs under a plan until one ends well. Answers what is
 /// stored before, after each life, and in the end, the state then, and the steps under the plan.
-fn play(resync: &Resync, plan: &Plan) -> (Vec<(Vec<String>, Vec<String>)>, String, u64) {
+fn play(resync: &Resync, plan: &Plan) -> (Vec<Tables>, String, u64) {
     let inner = Inner { first_order: 1, plan: Plan::new(), steps: 0, rivals: 0 };
     let world = World { memory: Memory::default(), inner: Arc::new(Mutex::new(inner)) };
     assert!(world.live(0), "the first sync meets no fault");
@@ -210,7 +213,7 @@ fn texts(rows: impl IntoIterator<Item = String>) -> Vec<String> {
 fn check(
     resync: &Resync,
     (orders, clicks, state): (Vec<String>, Vec<String>, &str),
-    between: impl Fn(&(Vec<String>, Vec<String>)) -> bool,
+    between: impl Fn(&Tables) -> bool,
 ) {
     let (_, _, steps) = play(resync, &Plan::new());
     let mut plans = singles(steps);

@@ -124,11 +124,11 @@ fn chosen(
     named: &[String],
     stored: &Stored,
 ) -> Result<Vec<FoundTable>, Failure> {
-    let names: Vec<String> = found.iter().map(|table| table.name.clone()).collect();
-    if let Some(missing) = named.iter().find(|name| !names.contains(name)) {
+    let all: Vec<String> = found.iter().map(|table| table.name.clone()).collect();
+    if let Some(missing) = named.iter().find(|name| !all.contains(name)) {
         let message = format!("schema {} has no table {missing:.60}", stored.namespace);
         return Err(
-            Failure::new("unknown_table", message).hint(format!("it has {}", names.join(", ")))
+            Failure::new("unknown_table", message).hint(format!("it has {}", all.join(", ")))
         );
     }
     let is_chosen = |table: &FoundTable| match named {

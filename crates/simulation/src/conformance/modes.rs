@@ -301,6 +301,8 @@ fn versions_in<S: Storage>(bench: &mut Bench<S>) -> Vec<(u64, Left)> {
             text("_fivetran_active") == "true",
         ));
     }
-    left.values_mut().for_each(|versions| versions.sort());
+    for versions in left.values_mut() {
+        versions.sort();
+    }
     left.into_iter().collect()
 }
