@@ -1,11 +1,13 @@
 //! What each command does, one file each.
 
+mod adopt;
 mod check;
 mod config;
 pub(crate) mod demo;
 mod explain;
 mod init;
 mod manifest;
+mod migrate;
 mod package;
 mod preview;
 mod read;
@@ -43,6 +45,8 @@ pub(crate) fn run(arguments: &Arguments, log: &Arc<Log>) -> Result<Exit, Failure
         Command::Preview(arguments) => preview::run(global, arguments, log),
         Command::Test(arguments) => test::run(global, arguments, log),
         Command::Resync(arguments) => resync::run(global, arguments),
+        Command::Migrate(arguments) => migrate::run(global, arguments, log),
+        Command::Adopt(arguments) => adopt::run(global, arguments),
         Command::Schema(command) => schema::run(global, command),
         Command::Check(arguments) => check::run(global, arguments, log),
         Command::State(command) => state::run(global, command, log),

@@ -46,6 +46,16 @@ impl Location {
         }
     }
 
+    /// Whether another is the same place, by whatever name.
+    pub(crate) fn is_same(&self, other: &Location) -> bool {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        match (self, other) {
+            (Location::File(left), Location::File(right)) => real(left) == real(right),
+            (Location::Postgres(left), Location::Postgres(right)) => left.shown() == right.shown(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn nul_characters(&self) -> NulCharacters {
         match self {
             Location::File(_) => NulCharacters::Keep,

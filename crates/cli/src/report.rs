@@ -90,6 +90,7 @@ pub(crate) fn json(
         }))).collect::<serde_json::Map<_, _>>(),
         "held_back": summary.held_back.iter().map(|(table, held)| (table.clone(), json!({
             "rows": held.rows, "values": held.values, "nulled": held.nulled,
+            "dropped": held.dropped, "quarantined": held.quarantined,
         }))).collect::<serde_json::Map<_, _>>(),
         "changes": summary.changes.iter().map(change_json).collect::<Vec<_>>(),
         "warnings": warnings.collect::<Vec<_>>(),
@@ -168,6 +169,8 @@ fn held_back(summary: &Summary) -> Vec<String> {
             (held.rows, "row", "held back"),
             (held.values, "value", "held back"),
             (held.nulled, "value", "became NULL under a lock"),
+            (held.dropped, "row", "dropped: a contract is broken"),
+            (held.quarantined, "row", "quarantined: a contract is broken"),
         ];
         let kinds = kinds.into_iter().filter(|(count, ..)| *count > 0);
         let kinds =

@@ -139,6 +139,11 @@ pub(crate) async fn look(stored: &Stored) -> Result<Store, Failure> {
 /// To change the state of what has landed.
 pub(crate) async fn open_to_change(stored: &Stored) -> Result<Store, Failure> {
     must_exist(&stored.location)?;
+    open_to_fill(stored).await
+}
+
+/// To fill with a connection that comes from elsewhere; a file is made when it is not there.
+pub(crate) async fn open_to_fill(stored: &Stored) -> Result<Store, Failure> {
     let open_file = |file: &Path| {
         let (connection, namespace) = (&stored.connection, &stored.namespace);
         DuckDb::open(file, connection, namespace, &DuckDbOptions::default())

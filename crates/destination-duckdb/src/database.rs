@@ -171,6 +171,11 @@ impl Database {
         self.allow_memory(self.memory_bytes * 2)
     }
 
+    /// Gives DuckDB all the memory that is allowed, for what cannot be attempted twice.
+    pub(crate) fn allow_all_memory(&mut self) -> Result<(), DestinationError> {
+        self.allow_memory(self.options.memory_max_bytes).map(|_| ())
+    }
+
     fn allow_memory(&mut self, bytes: u64) -> Result<bool, DestinationError> {
         let bytes = bytes.min(self.options.memory_max_bytes);
         if bytes <= self.memory_bytes {

@@ -18,10 +18,10 @@ use crate::statements::{self, Place};
 /// Its tables are in the schema `namespace`; its position, and the history of it, are in the schema
 /// `_hasmore` of the same file.
 pub struct DuckDb {
-    database: SharedDatabase,
-    connection_name: String,
-    namespace: String,
-    catalog: String,
+    pub(crate) database: SharedDatabase,
+    pub(crate) connection_name: String,
+    pub(crate) namespace: String,
+    pub(crate) catalog: String,
 }
 
 impl DuckDb {
@@ -105,12 +105,16 @@ impl DuckDb {
     /// # Errors
     /// When the table is not there, or cannot be read.
     pub fn row_count(&self, table: &str) -> Result<u64, DestinationError> {
-        let place = Place { catalog: &self.catalog, namespace: &self.namespace, table };
+        let place = self.place(table);
         let mut database = self.database.lock();
         let (connection, _) = database.connection()?;
         connection
             .query_row(&statements::count_rows(place), [], |row| row.get(0))
             .map_err(|error| failure::of(&error, &format!("counting the rows of table {table}")))
+    }
+
+    pub(crate) fn place<'a>(&'a self, table: &'a str) -> Place<'a> {
+        Place { catalog: &self.catalog, namespace: &self.namespace, table }
     }
 
     fn positions<'a>(
@@ -120,7 +124,10 @@ impl DuckDb {
         Ok(Positions { connection: database.connection()?.0, catalog: &self.catalog })
     }
 
-    fn stored(&self, database: &mut Database) -> Result<Option<Position>, DestinationError> {
+    pub(crate) fn stored(
+        &self,
+        database: &mut Database,
+    ) -> Result<Option<Position>, DestinationError> {
         let stored = self.positions(database)?.read(&self.connection_name)?;
         match stored {
             Some(stored) if stored.namespace != self.namespace => Err(refused(
@@ -245,7 +252,7 @@ impl Destination for DuckDb {
     }
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

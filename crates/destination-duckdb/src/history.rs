@@ -24,6 +24,17 @@ pub(crate) fn write(
     let incoming = Incoming { columns: table.columns(), soft_deletes: false };
     let keys = table.key_columns();
     let versions = Versions { place, incoming, keys: &keys, at: synced_at };
+    if table.is_timed() {
+        session.execute(rows.clone(), &statements::reopen_timed(versions))?;
+        let unchanged = session.execute(rows.clone(), &statements::touch_timed(versions))?;
+        let updated = session.execute(rows.clone(), &statements::remove_timed(versions))?;
+        let inserted = session.execute(rows.clone(), &statements::insert_timed(versions))?;
+        session.execute(rows, &statements::chain_timed(versions))?;
+        counts.unchanged += unchanged;
+        counts.updated += updated;
+        counts.inserted += inserted - updated;
+        return Ok(());
+    }
     session.execute(rows.clone(), &statements::reopen_versions(versions))?;
     session.execute(rows.clone(), &statements::remove_versions(versions))?;
     let unchanged = session.execute(rows.clone(), &statements::touch_versions(versions))?;

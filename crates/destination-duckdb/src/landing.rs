@@ -13,6 +13,7 @@ use crate::history;
 use crate::rows::Rows;
 use crate::session::Session;
 use crate::statements::{self, Incoming, Place, Versions};
+use crate::unique::{self, Kept};
 use crate::upserts;
 
 /// DuckDB's name for the row ids of any table. The engine calls no column so.
@@ -33,7 +34,13 @@ impl Landing<'_> {
         self.check_tables(batch)?;
         self.change(batch)?;
         let mut landed = Landed::default();
+        let mut kept: BTreeMap<&str, Kept> = BTreeMap::new();
         for table in batch.tables() {
+            let found = unique::find_kept(self.session, self.place(table.table()), table);
+            let found = found.map_err(|error| {
+                failure::of(&error, &format!("looking at table {}", table.table()))
+            })?;
+            kept.insert(table.table(), found);
             let counts = landed.tables.entry(table.table().to_owned()).or_default();
             self.write(table, batch, counts).map_err(|error| {
                 failure::of(&error, &format!("writing table {}", table.table()))
@@ -45,6 +52,10 @@ impl Landing<'_> {
             }
             let swept = self.sweep(sweep, batch.synced_at())?;
             landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
+        }
+        for table in batch.tables() {
+            let place = self.place(table.table());
+            unique::check(self.session, place, table, &kept[table.table()])?;
         }
         for replacement in batch.replacements() {
             self.replace(replacement)?;
@@ -113,7 +124,11 @@ impl Landing<'_> {
         let held = match self.describe(self.place(name)) {
             Ok(held) => held,
             Err(error) if error.to_string().starts_with("Catalog Error") => {
-                return Err(by_hand("it is gone".to_owned()));
+                return Err(refused(
+                    "table_changed_by_hand",
+                    format!("table {name} is not as it was left: it is gone"),
+                    "`hasmore resync CONNECTION --rebuild` makes it anew with the next sync; or restore it",
+                ));
             }
             Err(error) => return Err(failed(error)),
         };
@@ -184,7 +199,8 @@ impl Landing<'_> {
                 SchemaChange::AddSoftDeletes { .. } => statements::add_soft_deletes(place),
                 SchemaChange::StartHistory { .. } => {
                     let had_deleted = self.before.tables[name].soft_deletes;
-                    statements::start_history(place, had_deleted).join("; ")
+                    let time = self.before.tables[name].time_column(batch.table(name));
+                    statements::start_history(place, had_deleted, time).join("; ")
                 }
                 SchemaChange::EndHistory { kept_as, .. } => {
                     let keys = system_columns::key_columns(&self.before.tables[name].primary_key);

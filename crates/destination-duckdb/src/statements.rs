@@ -9,8 +9,16 @@ use engine::{ColumnType, Table, Timestamp, system_columns};
 use crate::rows;
 use crate::widening;
 
+mod adopting;
+mod timed;
+mod unique;
 mod versions;
 
+pub(crate) use adopting::{
+    FIND_COLUMNS, FIND_KEYS, count_doubles, integer_digits, last_synced, remake_table,
+};
+pub(crate) use timed::{chain_timed, insert_timed, remove_timed, reopen_timed, touch_timed};
+pub(crate) use unique::{Unique, find_kept, find_twins};
 pub(crate) use versions::{
     Versions, close_versions, count_swept, end_history, end_versions, insert_versions,
     remove_deleted, remove_versions, reopen_versions, start_history, sweep, touch_versions,
@@ -111,7 +119,10 @@ pub(crate) fn replace_table(made: Place<'_>, table: Option<Place<'_>>) -> String
     let made = made.quoted();
     match table.map(Place::quoted) {
         Some(table) => {
-            format!("DROP TABLE {table}; CREATE TABLE {table} AS FROM {made}; DROP TABLE {made}")
+            // One that was dropped by hand is made anew so.
+            format!(
+                "DROP TABLE IF EXISTS {table}; CREATE TABLE {table} AS FROM {made}; DROP TABLE {made}"
+            )
         }
         None => format!("DROP TABLE {made}"),
     }
@@ -124,6 +135,29 @@ pub(crate) fn describe(place: Place<'_>) -> String {
 
 pub(crate) fn count_rows(place: Place<'_>) -> String {
     format!("SELECT count(*) FROM {}", place.quoted())
+}
+
+/// The row id after the last.
+pub(crate) fn end_of_row_ids(place: Place<'_>) -> String {
+    format!("SELECT coalesce(max(rowid) + 1, 0) FROM {}", place.quoted())
+}
+
+/// The rows of a range of row ids, JSON as text.
+pub(crate) fn read_rows(
+    place: Place<'_>,
+    columns: &[(String, ColumnType)],
+    from: i64,
+    until: i64,
+) -> String {
+    let column = |(name, kind): &(String, ColumnType)| match kind {
+        ColumnType::Json => format!("CAST({} AS VARCHAR)", identifier(name)),
+        _ => identifier(name),
+    };
+    let columns = columns.iter().map(column).collect::<Vec<_>>().join(", ");
+    format!(
+        "SELECT {columns} FROM {} WHERE rowid >= {from} AND rowid < {until} ORDER BY rowid",
+        place.quoted()
+    )
 }
 
 /// Whether something of that name is there already, a view too.

@@ -16,9 +16,9 @@ use crate::statements::{self, Place};
 /// `_hasmore` of the same database. What lasts longer than a transaction is in tables, so a pooler that
 /// hands out servers by transaction may stand between.
 pub struct Postgres {
-    session: Session,
-    connection_name: String,
-    namespace: String,
+    pub(crate) session: Session,
+    pub(crate) connection_name: String,
+    pub(crate) namespace: String,
 }
 
 impl Postgres {
@@ -120,6 +120,7 @@ impl Postgres {
             connection_name: &self.connection_name,
             namespace: &self.namespace,
             is_first: before.is_none(),
+            brings_salt: before.as_ref().is_none_or(|before| before.salt().is_none()),
             batch,
             landed: &landed,
         };
@@ -127,7 +128,10 @@ impl Postgres {
         Ok(landed)
     }
 
-    async fn stored(&self, positions: Positions<'_>) -> Result<Option<Position>, DestinationError> {
+    pub(crate) async fn stored(
+        &self,
+        positions: Positions<'_>,
+    ) -> Result<Option<Position>, DestinationError> {
         let stored = positions.read(&self.connection_name).await?;
         match stored {
             Some(stored) if stored.namespace != self.namespace => Err(refused(

@@ -27,6 +27,17 @@ pub(crate) async fn write(
     client.batch_execute(&incoming.create()).await?;
     rows::copy(client, &incoming.copy(), &upserts).await?;
     let versions = Versions { place, incoming, keys: &keys, at: synced_at };
+    if table.is_timed() {
+        execute(client, &statements::reopen_timed(versions)).await?;
+        let unchanged = execute(client, &statements::touch_timed(versions)).await?;
+        let updated = execute(client, &statements::remove_timed(versions)).await?;
+        let inserted = execute(client, &statements::insert_timed(versions)).await?;
+        execute(client, &statements::chain_timed(versions)).await?;
+        counts.unchanged += unchanged;
+        counts.updated += updated;
+        counts.inserted += inserted - updated;
+        return Ok(());
+    }
     execute(client, &statements::reopen_versions(versions)).await?;
     execute(client, &statements::remove_versions(versions)).await?;
     let unchanged = execute(client, &statements::touch_versions(versions)).await?;

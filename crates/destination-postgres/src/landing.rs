@@ -13,7 +13,11 @@ use crate::failure::{self, by_hand, refused};
 use crate::history;
 use crate::rows;
 use crate::statements::{self, Incoming, Place, Versions};
+use crate::unique;
 use crate::upserts;
+
+/// Temporary tables that one table's rows go through: upserts, marks, removals, and values to compare.
+const TABLES_STAGED_MAX: usize = 4;
 
 /// A transaction under way for one connection.
 pub(crate) struct Landing<'a> {
@@ -38,12 +42,15 @@ impl Landing<'_> {
         self.check_tables(batch, &changes, &created).await?;
         self.change(batch, &changes, &created).await?;
         let mut landed = Landed::default();
+        let mut staged = Vec::new();
         for (number, table) in batch.tables().enumerate() {
             let (name, counts) = (table.table(), Counts::default());
-            let counts = self.write(table, batch, created.contains(name), number * 3, counts).await;
-            let counts =
-                counts.map_err(|error| failure::of(&error, &format!("writing table {name}")))?;
-            landed.tables.insert(name.to_owned(), counts);
+            let failed = |error| failure::of(&error, &format!("writing table {name}"));
+            let number = number * TABLES_STAGED_MAX;
+            let unique = unique::stage(self.client, self.place(name), table, number + 3).await;
+            staged.extend(unique.map_err(failed)?);
+            let counts = self.write(table, batch, created.contains(name), number, counts).await;
+            landed.tables.insert(name.to_owned(), counts.map_err(failed)?);
         }
         for sweep in batch.sweeps() {
             if !batch.leaves().schema().tables.contains_key(&sweep.table) {
@@ -51,6 +58,9 @@ impl Landing<'_> {
             }
             let swept = self.sweep(sweep, batch.synced_at()).await?;
             landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
+        }
+        for staged in staged {
+            staged.check(self.client).await?;
         }
         for replacement in batch.replacements() {
             let (made, table) = (&replacement.made, replacement.table.as_deref());
@@ -99,7 +109,7 @@ impl Landing<'_> {
             match (self.before.tables.get(name), held.get(name)) {
                 (Some(known), Some(held)) => check_table(name, known, held, changes)?,
                 (Some(_), None) => {
-                    return Err(by_hand(format!("table {name} is not as it was left: it is gone")));
+                    return Err(failure::gone(name));
                 }
                 (None, Some(_)) if created.contains(name) => {
                     return Err(refused(
@@ -171,7 +181,7 @@ impl Landing<'_> {
             let (modes, changes): (Vec<&SchemaChange>, Vec<&SchemaChange>) =
                 changes.into_iter().partition(|change| is_of_mode(change));
             for change in modes {
-                self.switch_mode(name, change).await.map_err(failed(name))?;
+                self.switch_mode(name, change, batch.table(name)).await.map_err(failed(name))?;
             }
             if changes.is_empty() {
                 continue;
@@ -219,14 +229,26 @@ impl Landing<'_> {
     }
 
     /// The rows that are there become versions, or the latest versions become the rows (F-214).
-    async fn switch_mode(&self, name: &str, change: &SchemaChange) -> Result<(), Error> {
+    async fn switch_mode(
+        &self,
+        name: &str,
+        change: &SchemaChange,
+        after: &Table,
+    ) -> Result<(), Error> {
         let (place, before) = (self.place(name), &self.before.tables[name]);
         let key = statements::key_of(&before.primary_key, &before.all_columns());
         let (statements, unique) = match change {
             SchemaChange::StartHistory { .. } => {
                 let start = (system_columns::START.to_owned(), ColumnType::Instant);
                 let unique = key.iter().cloned().chain([start]).collect();
-                (statements::start_history(place, before.soft_deletes), unique)
+                (
+                    statements::start_history(
+                        place,
+                        before.soft_deletes,
+                        before.time_column(after),
+                    ),
+                    unique,
+                )
             }
             SchemaChange::EndHistory { kept_as, .. } => {
                 (statements::end_history(place, self.place(kept_as), &key), key)

@@ -1,5 +1,8 @@
 //! Postgres as a destination: a batch is one transaction, with the position in the same database.
 
+mod adopting;
+mod arrived;
+mod copies;
 mod destination;
 mod failure;
 mod history;
@@ -10,8 +13,10 @@ mod server;
 mod session;
 mod statements;
 mod tls;
+mod unique;
 mod upserts;
 mod widening;
 
+pub use copies::{Arrival, Reading};
 pub use destination::Postgres;
 pub use server::Server;

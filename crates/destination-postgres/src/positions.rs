@@ -27,6 +27,8 @@ pub(crate) struct Commit<'a> {
     pub(crate) namespace: &'a str,
     /// Whether the connection has no position yet.
     pub(crate) is_first: bool,
+    /// Whether the batch is the first of its connection that hashes.
+    pub(crate) brings_salt: bool,
     pub(crate) batch: &'a Batch,
     pub(crate) landed: &'a Landed,
 }
@@ -87,11 +89,41 @@ impl Positions<'_> {
     /// Writes what a batch leaves, inside its transaction.
     pub(crate) async fn write(self, commit: &Commit<'_>) -> Result<(), DestinationError> {
         let failed = |error| failure::of(&error, "writing the position");
+        self.check_salt(commit).await?;
         if commit.is_first && !self.exist().await? {
             create_namespace(self.client, NAMESPACE).await?;
             self.create_tables().await.map_err(failed)?;
         }
         self.write_rows(commit).await.map_err(failed)
+    }
+
+    /// Values are hashed with one salt in all of a database (Dec-65): of two connections that begin to hash
+    /// at once, one is refused, and finds the salt of the other with its next sync.
+    async fn check_salt(self, commit: &Commit<'_>) -> Result<(), DestinationError> {
+        let Some(salt) = commit.batch.leaves().salt().filter(|_| commit.brings_salt) else {
+            return Ok(());
+        };
+        let failed = |error| failure::of(&error, "looking for a salt");
+        self.client.batch_execute(&statements::lock("salt")).await.map_err(failed)?;
+        if !self.exist().await? {
+            return Ok(());
+        }
+        let query = "SELECT count(*) FROM _hasmore.positions \
+                     WHERE connection <> $1 AND stored::json->>'salt' <> $2";
+        let (name, text) = (commit.connection_name, Type::TEXT);
+        let others = self
+            .client
+            .query_typed_one(query, &[(&name, text.clone()), (&salt.0, text)])
+            .await
+            .map_err(failed)?;
+        if others.get::<_, i64>(0) == 0 {
+            return Ok(());
+        }
+        Err(refused(
+            "another_salt",
+            "another connection of this database has begun to hash values meanwhile",
+            "sync again: it takes the salt that is there, so that equal values have equal digests",
+        ))
     }
 
     async fn write_rows(self, commit: &Commit<'_>) -> Result<(), Error> {

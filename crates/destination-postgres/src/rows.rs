@@ -24,8 +24,8 @@ const END: i16 = -1;
 const NULL: i32 = -1;
 
 /// 2000-01-01, from which Postgres counts, in days since 1970-01-01.
-const EPOCH_DAYS: i32 = 10_957;
-const EPOCH_MICROS: i64 = 946_684_800_000_000;
+pub(crate) const EPOCH_DAYS: i32 = 10_957;
+pub(crate) const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// Runs a COPY statement over the rows; answers how many it wrote.
 pub(crate) async fn copy(
@@ -143,14 +143,14 @@ fn put_eight(value: i64, out: &mut BytesMut) {
 
 /// Digits of a numeric are of base 10,000, in groups that the point does not part.
 const BASE: u128 = 10_000;
-const BASE_DIGITS: u32 = 4;
-const POSITIVE: u16 = 0;
-const NEGATIVE: u16 = 0x4000;
+pub(crate) const BASE_DIGITS: u32 = 4;
+pub(crate) const POSITIVE: u16 = 0;
+pub(crate) const NEGATIVE: u16 = 0x4000;
 /// 38 digits before the point are ten groups, 37 after it as many.
 const GROUPS_MAX: usize = 20;
 
 /// `value` divided by ten to the power of `scale`.
-fn put_numeric(value: i128, scale: u8, out: &mut BytesMut) {
+pub(crate) fn put_numeric(value: i128, scale: u8, out: &mut BytesMut) {
     let size = value.unsigned_abs();
     let one = 10_u128.pow(u32::from(scale));
     let (mut whole, mut fraction) = (size / one, size % one);

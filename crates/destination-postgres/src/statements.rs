@@ -8,8 +8,16 @@ use sha2::{Digest, Sha256};
 
 use crate::widening;
 
+mod adopting;
+mod timed;
+mod unique;
 mod versions;
 
+pub(crate) use adopting::{
+    FIND_COLUMNS, FIND_KEYS, adopt_table, count_doubles, integer_digits, last_synced,
+};
+pub(crate) use timed::{chain_timed, insert_timed, remove_timed, reopen_timed, touch_timed};
+pub(crate) use unique::{Unique, find_kept, find_twins};
 pub(crate) use versions::{
     Versions, close_versions, count_swept, end_history, end_versions, insert_versions,
     remove_deleted, remove_versions, reopen_versions, start_history, sweep, touch_versions,
@@ -69,6 +77,26 @@ pub(crate) fn begin(connection_name: &str) -> String {
         lock(&format!("connection {connection_name}"))
     )
 }
+
+/// Begins to read, all of it as it was at one moment.
+pub(crate) const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+     SET LOCAL search_path = pg_catalog; SET LOCAL row_security = off";
+
+/// Begins to read a table, as many rows at a time as are asked for.
+pub(crate) fn declare_rows(place: Place<'_>, columns: &[(String, ColumnType)]) -> String {
+    let columns: Vec<String> = columns.iter().map(|column| identifier(&column.0)).collect();
+    format!(
+        "DECLARE hasmore_rows NO SCROLL CURSOR FOR SELECT {} FROM {}",
+        columns.join(", "),
+        place.quoted()
+    )
+}
+
+pub(crate) fn fetch_rows(rows_max: u32) -> String {
+    format!("FETCH {rows_max} FROM hasmore_rows")
+}
+
+pub(crate) const CLOSE_ROWS: &str = "CLOSE hasmore_rows";
 
 /// Held until the end of the transaction.
 pub(crate) fn lock(what: &str) -> String {
@@ -201,9 +229,10 @@ fn alter_step(step: &SchemaChange) -> String {
 pub(crate) fn replace_table(made: Place<'_>, table: Option<Place<'_>>) -> String {
     let drop = |place: Place<'_>| format!("DROP TABLE {}", place.quoted());
     match table {
+        // One that was dropped by hand is made anew so.
         Some(place) => format!(
-            "{}; ALTER TABLE {} RENAME TO {}",
-            drop(place),
+            "DROP TABLE IF EXISTS {}; ALTER TABLE {} RENAME TO {}",
+            place.quoted(),
             made.quoted(),
             identifier(place.table)
         ),

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use protocol::Warning;
 
 use crate::Position;
+use crate::contract::Doubles;
 use crate::destination::DestinationError;
 use crate::policy::{HeldCounts, Share};
 use crate::schema::{SchemaChange, Table};
@@ -121,6 +122,21 @@ impl Batch {
 
     pub fn sweeps(&self) -> impl Iterator<Item = &Sweep> {
         self.sweeps.values()
+    }
+
+    /// The rows to leave out when the page is planned anew, since the destination refused them.
+    pub(crate) fn doubles(&self, refused: &DestinationError) -> Doubles {
+        let mut doubles = Doubles::new();
+        let DestinationError::NotUnique { table, column, places } = refused else {
+            return doubles;
+        };
+        let table = self.tables.get(table);
+        for (source, row) in
+            places.iter().filter_map(|place| table.and_then(|table| table.origin(*place)))
+        {
+            doubles.entry(source.to_owned()).or_default().insert(row, column.clone());
+        }
+        doubles
     }
 
     /// The tables to replace by others, or to drop, when the rows are written and the sweeps are done.

@@ -20,6 +20,8 @@ pub(crate) struct PageColumns<'t> {
     pub(crate) non_finite: bool,
     /// Known columns first, then the others as they appear.
     pub(crate) columns: Vec<PageColumn>,
+    /// Rows that were left out, from 0, in ascending order.
+    left_out: Vec<usize>,
 }
 
 /// One column on one page.
@@ -112,7 +114,48 @@ pub(crate) fn scan<'t>(
             column.look_again(text);
         }
     }
-    PageColumns { text, rows, non_finite, columns }
+    PageColumns { text, rows, non_finite, columns, left_out: Vec::new() }
+}
+
+impl PageColumns<'_> {
+    /// Takes rows away, given in ascending order: what they hold leaves no trace in the columns' shapes.
+    pub(crate) fn leave_out(&mut self, rows: Vec<usize>) {
+        assert!(self.left_out.is_empty(), "rows are left out of a page once");
+        if rows.is_empty() {
+            return;
+        }
+        self.rows -= rows.len();
+        self.left_out = rows;
+        for column in &mut self.columns {
+            let mut row = 0..;
+            let left_out = &self.left_out;
+            column.cells.retain(|_| {
+                let row = row.next().expect("rows are counted without end");
+                left_out.binary_search(&row).is_err()
+            });
+            column.look_again(self.text);
+            for sighting in &mut column.sightings {
+                sighting.row = number_without(left_out, sighting.row);
+            }
+        }
+    }
+
+    /// The number of a row among all that came, from 1.
+    pub(crate) fn number(&self, row: usize) -> u64 {
+        number_without(&self.left_out, row) as u64 + 1
+    }
+}
+
+/// The place of a row among all, from 0, given its place among those that stayed.
+fn number_without(left_out: &[usize], row: usize) -> usize {
+    let mut number = row;
+    for left_out in left_out {
+        if *left_out > number {
+            break;
+        }
+        number += 1;
+    }
+    number
 }
 
 struct Scanner<'t, 'a> {

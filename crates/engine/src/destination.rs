@@ -60,6 +60,15 @@ pub enum DestinationError {
         "another sync of this connection has committed meanwhile (expected commit {expected}, found {found}); nothing of this batch was written"
     )]
     Moved { expected: u64, found: u64 },
+    /// Rows of the batch have values that are another row's, in a column of which the user says that no
+    /// two have one; nothing was written. The page is planned anew without them.
+    #[error("table {table}, column {column}: rows have values that are another row's")]
+    NotUnique {
+        table: String,
+        column: String,
+        /// Their places among the table's upserts, from 0, in ascending order.
+        places: Vec<u64>,
+    },
     /// It cannot take this batch, or cannot be used as it is; nothing was written.
     #[error("destination refused: {message}")]
     Refused {
@@ -76,6 +85,7 @@ impl DestinationError {
         match self {
             DestinationError::Unavailable(_) => "destination_unavailable",
             DestinationError::Moved { .. } => "position_moved",
+            DestinationError::NotUnique { .. } => "contract_broken",
             DestinationError::Refused { code, .. } => code,
         }
     }

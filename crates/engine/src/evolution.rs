@@ -41,7 +41,9 @@ impl Evolution<'_> {
             if seen.treatment == Treatment::HoldBack {
                 continue;
             }
-            if let Some(index) = find(table, place, |column| column.source == seen.source) {
+            if let Some(index) = find(table, place, |column| column.source == seen.source)
+                .or_else(|| self.claim(table, &seen.source))
+            {
                 places[index] = Some(place);
                 self.grow_to_cover(table, index, seen);
                 let hashed = seen.treatment == Treatment::Hash;
@@ -86,6 +88,20 @@ impl Evolution<'_> {
             }
         }
         places
+    }
+
+    /// A column that was adopted is known by its name alone, until the rows name one that becomes it.
+    fn claim(&self, table: &mut Arc<Table>, source: &str) -> Option<usize> {
+        if table.columns.iter().all(|column| !column.source.is_empty()) {
+            return None;
+        }
+        let name = naming::column_name(source, self.naming);
+        let index = table
+            .columns
+            .iter()
+            .position(|column| column.source.is_empty() && column.name == name)?;
+        source.clone_into(&mut Arc::make_mut(table).columns[index].source);
+        Some(index)
     }
 
     /// The name of a column that is not known yet: none for one that is reserved (Dec-44) or has only

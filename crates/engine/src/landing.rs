@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::{Response, State};
 
+use crate::contract::Doubles;
 use crate::destination::{Destination, DestinationError, Landed};
 use crate::event::SyncEvent;
 use crate::progress::Progress;
@@ -14,13 +16,16 @@ use crate::{Batch, Position};
 pub(crate) struct Landing {
     position: Position,
     batch: Option<Batch>,
+    /// The page that the batch was planned of, where rows of it may have to go because of what is stored:
+    /// then each page lands by itself.
+    page: Option<(u64, Response)>,
     /// When the batch's first page came.
     since: Timestamp,
 }
 
 impl Landing {
     pub(crate) fn new(position: Position) -> Landing {
-        Landing { position, batch: None, since: Timestamp::default() }
+        Landing { position, batch: None, page: None, since: Timestamp::default() }
     }
 
     /// The state to send next.
@@ -40,6 +45,7 @@ impl Landing {
         run: &Run,
         progress: &mut Progress<'_, impl FnMut(SyncEvent<'_>) + Send>,
     ) -> Result<(), SyncError> {
+        self.page = run.options.policy.has_unique().then(|| (page, response.clone()));
         let planned = Batch::plan(response, self.tip(), run)
             .map_err(|source| SyncError::Plan { page, source })?;
         planned.warnings().iter().for_each(|warning| progress.warned(warning));
@@ -57,7 +63,8 @@ impl Landing {
     /// last one needed. So a slow function has every page landed at once.
     pub(crate) fn is_full(&self, run: &Run, now: Timestamp, took: Duration) -> bool {
         self.batch.as_ref().is_some_and(|batch| {
-            batch.rows() >= run.limits.batch_rows_max
+            self.page.is_some()
+                || batch.rows() >= run.limits.batch_rows_max
                 || batch.wire_bytes() >= run.limits.batch_bytes_max
                 || now.since(self.since) + took >= run.limits.batch_age_max
         })
@@ -69,10 +76,29 @@ impl Landing {
         destination: &mut impl Destination,
         progress: &mut Progress<'_, impl FnMut(SyncEvent<'_>) + Send>,
     ) -> Result<(), SyncError> {
-        let Some(batch) = self.batch.take() else { return Ok(()) };
+        let Some(mut batch) = self.batch.take() else { return Ok(()) };
         progress.landing(&batch);
         let started_at = progress.now();
-        let landed = commit(&batch, destination).await?;
+        let mut doubles = Doubles::new();
+        let landed = loop {
+            let refused = match commit(&batch, destination).await {
+                Ok(landed) => break landed,
+                Err(error) => error,
+            };
+            let Some((page, response)) = &self.page else { return Err(refused.into()) };
+            let found = batch.doubles(&refused);
+            let rows = |doubles: &Doubles| doubles.values().map(BTreeMap::len).sum::<usize>();
+            let known = rows(&doubles);
+            for (source, found) in found {
+                doubles.entry(source).or_default().extend(found);
+            }
+            // Each time more rows go, so it ends; a page has at most so many.
+            if rows(&doubles) == known {
+                return Err(refused.into());
+            }
+            batch = Batch::plan_without(response.clone(), &self.position, progress.run(), &doubles)
+                .map_err(|source| SyncError::Plan { page: *page, source })?;
+        };
         progress.landed(&batch, &landed, progress.now().since(started_at));
         self.position = batch.into_leaves();
         Ok(())

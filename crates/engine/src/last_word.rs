@@ -76,6 +76,12 @@ impl LastWord {
         });
     }
 
+    /// A chunk that says nothing to it: the places of those that follow count on.
+    pub(crate) fn skip(&mut self) {
+        self.chunks.push(self.converter.empty_rows(0, 0));
+        self.dead.push(Vec::new());
+    }
+
     fn hear(
         &mut self,
         keys: &[ArrayRef],
@@ -95,6 +101,10 @@ impl LastWord {
             let mut entry = verdicts.entry(hash, same, |verdict| verdict.hash).or_insert_with(new);
             speak(entry.get_mut(), (chunk, row), dead);
         }
+    }
+
+    pub(crate) fn is_dead(&self, chunk: usize, row: usize) -> bool {
+        self.dead[chunk].contains(&row)
     }
 
     /// The rows of a chunk that still count.

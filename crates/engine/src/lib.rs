@@ -3,9 +3,11 @@
 //! Data flows one way: response → batch → commit → next request. No I/O, no clock, no runtime: futures
 //! here only await a port.
 
+mod adoption;
 mod arrays;
 mod batch;
 mod columns;
+mod contract;
 mod destination;
 mod event;
 mod evolution;
@@ -33,7 +35,9 @@ mod time;
 mod value;
 mod widen;
 
+pub use adoption::{Adoption, Disagreement, FoundColumn, FoundTable};
 pub use batch::{Batch, Replacement, Sweep, SweepVerb};
+pub use contract::{Bound, Contract, OnBreach};
 pub use destination::{Counts, Destination, DestinationError, Landed};
 pub use event::{Outcome, Readings, Summary, SyncEvent};
 pub use held_back::{Approved, HeldBack, HeldColumn, HeldTable};
@@ -51,7 +55,7 @@ pub use schema::{Column, Evidence, PrimaryKey, Schema, SchemaChange, Table};
 pub use setup_test::{SetupTest, setup_test};
 pub use shape::{Feature, Features, Shape};
 pub use sync::{SyncError, sync};
-pub use table_batch::TableBatch;
+pub use table_batch::{TableBatch, Twin};
 pub use time::Timestamp;
 pub use value::{ColumnType, DECIMAL_DIGITS_MAX, DECIMAL_SCALE_MAX};
 pub use widen::widen;

@@ -1,5 +1,7 @@
 //! Number literals: what they need of a type, and their value without a lost digit.
 
+use std::cmp::Ordering;
+
 use crate::shape::{Feature, Features, Shape};
 use crate::value::{ColumnType, DECIMAL_DIGITS_MAX, fits_decimal};
 
@@ -105,6 +107,22 @@ pub(crate) fn decimal_text(value: i128, scale: u8) -> String {
     match fraction.trim_end_matches('0') {
         "" => format!("{sign}{whole}"),
         fraction => format!("{sign}{whole}.{fraction}"),
+    }
+}
+
+/// Two literals as numbers, to the last digit.
+pub(crate) fn compare(left: &str, right: &str) -> Ordering {
+    let (left, right) = (Decimal::of(left), Decimal::of(right));
+    let signum = |decimal: &Decimal| match (decimal.digits.is_empty(), decimal.negative) {
+        (true, _) => 0,
+        (false, true) => -1,
+        (false, false) => 1,
+    };
+    let size = left.magnitude.cmp(&right.magnitude).then_with(|| left.digits.cmp(&right.digits));
+    match signum(&left).cmp(&signum(&right)) {
+        Ordering::Equal if left.negative => size.reverse(),
+        Ordering::Equal => size,
+        unequal => unequal,
     }
 }
 
@@ -235,6 +253,39 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn literals_compare_as_numbers() {
+        let ordered = [
+            "-1e3",
+            "-999.5",
+            "-10",
+            "-9.99",
+            "-0.1",
+            "-0.01",
+            "0",
+            "0.001",
+            "0.0010000000001",
+            "0.01",
+            "1",
+            "9",
+            "9.1",
+            "10",
+            "99",
+            "100",
+            "1e3",
+            "1000.5",
+            "1e300",
+        ];
+        for (index, left) in ordered.iter().enumerate() {
+            for (other, right) in ordered.iter().enumerate() {
+                assert_eq!(compare(left, right), index.cmp(&other), "{left} and {right}");
+            }
+        }
+        for (left, right) in [("0", "-0.0"), ("1.50", "15e-1"), ("0e9", "0"), ("-1.0", "-1")] {
+            assert_eq!(compare(left, right), Ordering::Equal, "{left} and {right}");
+        }
+    }
 
     fn type_of(literal: &str) -> String {
         read(literal).0.column_type().expect("a number has a type").to_string()

@@ -1,5 +1,6 @@
 //! A response becomes a batch: names, keys, types and columns, against what the destination holds.
 
+mod contracts;
 mod error;
 mod hold_back;
 mod modes;
@@ -17,6 +18,7 @@ pub use resync::Resync;
 
 use crate::arrays;
 use crate::columns::{self, CellValue, PageColumns, Reading};
+use crate::contract::Doubles;
 use crate::evolution::Evolution;
 use crate::naming;
 use crate::policy::{self, HeldCounts, Share, TableMode, Treatment};
@@ -24,7 +26,7 @@ use crate::position::Chain;
 use crate::row_hash;
 use crate::run::{DeleteMode, Keyless, Naming, Run, SoftDeleteTiming, StringInference};
 use crate::schema::{Column, PrimaryKey, Schema, Table};
-use crate::table_batch::TableBatch;
+use crate::table_batch::{Origin, TableBatch};
 use crate::time::Timestamp;
 use crate::value::ColumnType;
 use crate::{Batch, Position, Replacement, Sweep};
@@ -40,7 +42,19 @@ impl Batch {
     /// # Errors
     /// When a row cannot be placed; the page then changes nothing.
     pub fn plan(response: Response, position: &Position, run: &Run) -> Result<Batch, PlanError> {
+        Batch::plan_without(response, position, run, &Doubles::new())
+    }
+
+    /// As [`Batch::plan`]; rows that the destination found to have a value that is another row's break
+    /// their contract.
+    pub(crate) fn plan_without(
+        response: Response,
+        position: &Position,
+        run: &Run,
+        doubles: &Doubles,
+    ) -> Result<Batch, PlanError> {
         let mut planner = Planner::new(position, run);
+        planner.doubles = doubles.clone();
         planner.keep_naming(position)?;
         planner.switch_modes()?;
         planner.warnings = response.warnings;
@@ -79,6 +93,26 @@ impl Batch {
     pub fn set_state(position: &Position, state: State, run: &Run) -> Batch {
         let mut planner = Planner::new(position, run);
         planner.give_up_resync();
+        planner.finish(state)
+    }
+
+    /// A connection that moves to another destination, as it is: a batch without rows that makes all of its
+    /// tables there and leaves its position. The rows come by another way, in the same transaction.
+    pub fn migrate(position: &Position, run: &Run) -> Batch {
+        let mut planner = Planner::new(position, run);
+        planner.before = Schema::default();
+        planner.finish(position.state.clone())
+    }
+
+    /// Tables that somebody else made are ours from now on, as they are, and the function goes on from a
+    /// state: a batch without rows, the first of its connection (Dec-59). `synced_at` is when the latest of
+    /// their rows was synced.
+    pub fn adopt(schema: Schema, state: State, synced_at: Timestamp, run: &Run) -> Batch {
+        let mut planner = Planner::new(&Position::default(), run);
+        planner.before.clone_from(&schema);
+        planner.leaves.schema = schema;
+        planner.leaves.naming = Some(run.options.naming);
+        planner.leaves.synced_at = planner.leaves.synced_at.max(synced_at);
         planner.finish(state)
     }
 
@@ -137,6 +171,8 @@ struct Planner<'a> {
     held_back: BTreeMap<String, HeldCounts>,
     /// Whether the policy has a say: most connections have none.
     has_policy: bool,
+    /// Rows that break a contract, as the destination found.
+    doubles: Doubles,
     /// Values of the rows at hand that became NULL under a lock.
     nulled: u64,
     wire_bytes: u64,
@@ -167,6 +203,7 @@ impl<'a> Planner<'a> {
                 || !leaves.held_back.tables.is_empty()
                 || leaves.schema.tables.values().any(|table| table.mode != TableMode::Upsert),
             held_back: BTreeMap::new(),
+            doubles: Doubles::new(),
             nulled: 0,
             before: position.schema.clone(),
             leaves,
@@ -290,23 +327,31 @@ impl<'a> Planner<'a> {
         }
         let name = self.table_name(source);
         let text = self.checked_text(records, &name);
+        let was_there = self.leaves.schema.tables.contains_key(&name);
         self.ensure_table(&name, source)?;
         let mut table = Arc::clone(&self.leaves.schema.tables[&name]);
         let mut page = scan(&text, records, &table, self.run, &|_| true);
+        self.refuse_non_finite(&name, &page)?;
+        self.enforce_contracts(source, &name, &table, &mut page)?;
+        if page.rows == 0 {
+            self.take_back(&name, was_there);
+            return Ok(());
+        }
         self.treat(&source.0, &name, &table, &mut page)?;
-        self.place_upserts(&name, &mut table, &page)?;
+        self.place_upserts(Some(source), &name, &mut table, &page)?;
         self.count_nulled(&source.0);
         self.leaves.schema.tables.insert(name, table);
         Ok(())
     }
 
+    /// `source` is what the function calls the table; one of our own has none.
     fn place_upserts(
         &mut self,
+        source: Option<&TableName>,
         name: &str,
         table: &mut Arc<Table>,
         page: &PageColumns<'_>,
     ) -> Result<(), PlanError> {
-        self.refuse_non_finite(name, page)?;
         let known = table.columns.len();
         let places = self.evolution(name).evolve(table, page);
         check_locks(name, table, page, &places)?;
@@ -338,7 +383,17 @@ impl<'a> Planner<'a> {
             arrays.push(self.build(name, column, *place, page));
         }
         arrays.extend(self.system_arrays(name, table, page, &places));
-        self.table_batch(name, table).upsert(arrays);
+        arrays.extend(self.version_times(name, table, page)?);
+        let unique = source.map(|source| self.unique_columns(source, table)).unwrap_or_default();
+        let origin = source.filter(|_| !unique.is_empty()).map(|source| Origin {
+            source: source.0.clone(),
+            numbers: (0..page.rows).map(|row| page.number(row)).collect(),
+        });
+        let batch = self.table_batch(name, table);
+        for column in &unique {
+            batch.set_unique(column);
+        }
+        batch.upsert(arrays, origin);
         Ok(())
     }
 
@@ -368,7 +423,13 @@ impl<'a> Planner<'a> {
     /// page; without one it is keyless.
     fn ensure_table(&mut self, name: &str, source: &TableName) -> Result<(), PlanError> {
         if let Some(known) = self.leaves.schema.tables.get_mut(name) {
-            if !known.sources.contains(&source.0) {
+            if known.sources.is_empty() && known.mode == TableMode::Append {
+                return Err(contracts::taken(source, name));
+            }
+            if known.sources.is_empty() {
+                // One that was adopted: now one knows what the function calls it.
+                Arc::make_mut(known).sources.insert(source.0.clone());
+            } else if !known.sources.contains(&source.0) {
                 Arc::make_mut(known).sources.insert(source.0.clone());
                 let first = known.sources.iter().find(|known| **known != source.0).cloned();
                 self.warn(
@@ -410,6 +471,13 @@ impl<'a> Planner<'a> {
             columns: Vec::new(),
             soft_deletes: mode == TableMode::Upsert && self.was_named(name),
             mode,
+            version_time: self
+                .run
+                .options
+                .policy
+                .version_time_of(&source.0)
+                .filter(|_| mode == TableMode::History)
+                .map(str::to_owned),
         };
         self.leaves.schema.tables.insert(name.to_owned(), Arc::new(table));
         Ok(())
@@ -483,7 +551,8 @@ impl<'a> Planner<'a> {
             Treatment::Plain | Treatment::Lock(_) | Treatment::HoldBack => {}
         }
         let (array, altered) = arrays::build(cells, page.text, column_type, options.nul_characters);
-        let what = |row: usize| format!("table {name}, row {}, column {}", row + 1, column.name);
+        let what =
+            |row: usize| format!("table {name}, row {}, column {}", page.number(row), column.name);
         if let Some(row) = altered.out_of_range {
             let message = format!("{}: outside the years 0001 to 9999, became NULL", what(row));
             self.warn("date_out_of_range", message);
@@ -564,6 +633,7 @@ impl<'a> Planner<'a> {
                 columns: Vec::new(),
                 soft_deletes: false,
                 mode: TableMode::Upsert,
+                version_time: None,
             })
         });
         let is_key =
@@ -704,8 +774,8 @@ fn scan<'t>(
         // Keys keep their text (Dec-55, F-186).
         if keys.contains(&name) { StringInference::None } else { run.options.string_inference }
     };
-    let known =
-        table.columns.iter().map(|column| column.source.as_str()).filter(|source| wanted(source));
+    let known = table.columns.iter().map(|column| column.source.as_str());
+    let known = known.filter(|source| !source.is_empty() && wanted(source));
     let reading = Reading { known: known.collect(), strings: &strings, wanted };
     let rows = usize::try_from(records.rows()).expect("the rows of a page fit memory");
     let non_finite = records.has_non_finite() && !run.options.lenient_numbers;
@@ -725,7 +795,7 @@ fn missing_key(
         Some(place) => {
             let null =
                 |cell: &columns::Cell| matches!(cell.value, CellValue::Null | CellValue::NonFinite);
-            page.columns[place].cells.iter().position(null).map(|row| row as u64 + 1)
+            page.columns[place].cells.iter().position(null).map(|row| page.number(row))
         }
     }
 }

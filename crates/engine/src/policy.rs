@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::arrays;
 use crate::columns::{PageColumn, PageColumns, Sighting};
+use crate::contract::Contract;
 use crate::number;
 use crate::shape::{Feature, Features, Shape};
 use crate::value::{ColumnType, DECIMAL_DIGITS_MAX, fits_decimal};
@@ -48,7 +49,11 @@ pub struct TablePolicy {
     pub name: Option<String>,
     pub mode: Option<TableMode>,
     pub max_deletes: Option<Share>,
+    /// Which column says since when a row's values hold, in a table that keeps versions (Dec-66).
+    pub version_time: Option<String>,
     pub columns: BTreeMap<String, ColumnPolicy>,
+    /// What must hold of its columns.
+    pub contracts: BTreeMap<String, Contract>,
 }
 
 /// How the rows of a table are kept.
@@ -129,6 +134,10 @@ pub struct HeldCounts {
     pub values: u64,
     /// Values that became NULL, since they cannot be of the type that the user chose (F-184).
     pub nulled: u64,
+    /// Rows left out, since they break a contract.
+    pub dropped: u64,
+    /// Rows that break a contract, and went to a table of their own.
+    pub quarantined: u64,
 }
 
 impl HeldCounts {
@@ -136,6 +145,8 @@ impl HeldCounts {
         self.rows += other.rows;
         self.values += other.values;
         self.nulled += other.nulled;
+        self.dropped += other.dropped;
+        self.quarantined += other.quarantined;
     }
 
     pub fn is_zero(self) -> bool {
@@ -165,10 +176,22 @@ impl Policy {
         self.table(source).and_then(|table| table.mode).unwrap_or(self.mode)
     }
 
+    /// The column by which the versions of a table's rows are timed, if not by their syncs.
+    pub(crate) fn version_time_of(&self, source: &str) -> Option<&str> {
+        self.table(source).and_then(|table| table.version_time.as_deref())
+    }
+
     /// The most that a sweep may delete of a table: what the user says goes before what the function says.
     pub(crate) fn max_deletes_of(&self, source: &str, told: Option<Share>) -> Option<Share> {
         let decided = self.table(source).and_then(|table| table.max_deletes).or(self.max_deletes);
         decided.or(told).filter(|_| !self.any_deletes)
+    }
+
+    /// Whether some column must be unique, so that each page lands by itself: rows are compared with those
+    /// of the pages before.
+    pub(crate) fn has_unique(&self) -> bool {
+        let contracts = self.tables.values().flat_map(|table| table.contracts.values());
+        contracts.into_iter().any(|contract| contract.unique)
     }
 
     /// Whether some column is hashed, so that a salt is needed.
@@ -214,7 +237,7 @@ pub(crate) fn treat(
 }
 
 /// The least shape of a column of this type.
-fn shape_of(column_type: ColumnType) -> Shape {
+pub(crate) fn shape_of(column_type: ColumnType) -> Shape {
     Shape::of(match column_type {
         ColumnType::Boolean => Feature::Boolean,
         ColumnType::Long | ColumnType::Decimal { .. } => Feature::Integer,

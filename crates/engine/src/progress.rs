@@ -26,6 +26,10 @@ impl<'a, E: FnMut(SyncEvent<'_>) + Send> Progress<'a, E> {
         Progress { run, on_event, summary: Summary::default(), told: BTreeSet::new() }
     }
 
+    pub(crate) fn run(&self) -> &Run {
+        self.run
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         (self.run.clock)()
     }

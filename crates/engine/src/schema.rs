@@ -28,6 +28,9 @@ pub struct Table {
     /// Whether it has a `_fivetran_deleted` column (Dec-43).
     pub soft_deletes: bool,
     pub mode: TableMode,
+    /// In a table of versions, the name in the rows of the column that says since when a version holds;
+    /// none where it is the start of the sync that brought it (Dec-66).
+    pub version_time: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -191,6 +194,16 @@ impl Table {
             columns.push(system_columns::START);
         }
         columns
+    }
+
+    /// The column of this table by whose values the versions of `after`, which it becomes, are timed, if it
+    /// has one of dates or times.
+    pub fn time_column(&self, after: &Table) -> Option<(&str, ColumnType)> {
+        let source = after.version_time.as_ref()?;
+        let column = self.columns.iter().find(|column| column.source == *source)?;
+        let kind = column.column_type();
+        matches!(kind, ColumnType::LocalDate | ColumnType::LocalDateTime | ColumnType::Instant)
+            .then_some((column.name.as_str(), kind))
     }
 
     pub fn column(&self, name: &str) -> Option<&Column> {

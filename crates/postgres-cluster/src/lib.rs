@@ -46,12 +46,51 @@ impl Cluster {
     /// # Errors
     /// In words for a person, when there is no Postgres or it does not start.
     pub fn start(settings: &[&str]) -> Result<Cluster, String> {
+        let mut cluster = Cluster::prepare(settings)?;
+        cluster.initialise()?;
+        cluster.restart()?;
+        Ok(cluster)
+    }
+
+    /// Makes and starts a server that follows this one, and answers queries meanwhile (a hot standby).
+    ///
+    /// # Errors
+    /// In words for a person, when it cannot be copied or does not start.
+    pub fn follow(&self) -> Result<Cluster, String> {
+        let settings: Vec<&str> = self.settings.iter().map(String::as_str).collect();
+        let mut standby = Cluster::prepare(&settings)?;
+        let output = standby
+            .command(standby.binaries.folder.join("pg_basebackup"))
+            .args([
+                "--write-recovery-conf",
+                "--wal-method=stream",
+                "--checkpoint=fast",
+                "--no-sync",
+            ])
+            .args(["--username", SUPERUSER, "--port", &self.port.to_string()])
+            .arg("--host")
+            .arg(self.folder.path())
+            .arg("--pgdata")
+            .arg(standby.data())
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("pg_basebackup cannot be run: {error}"))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("pg_basebackup failed: {said}"));
+        }
+        standby.restart()?;
+        Ok(standby)
+    }
+
+    /// A folder that belongs to the server's user, and nothing in it.
+    fn prepare(settings: &[&str]) -> Result<Cluster, String> {
         let binaries = Binaries::find()?;
         let folder = tempfile::Builder::new()
             .prefix("hasmore-pg-")
             .tempdir()
             .map_err(|error| format!("no folder for a Postgres cluster: {error}"))?;
-        let mut cluster = Cluster {
+        let cluster = Cluster {
             folder,
             binaries,
             settings: settings.iter().map(|text| (*text).to_owned()).collect(),
@@ -59,8 +98,6 @@ impl Cluster {
             keeper: None,
         };
         cluster.give_away().map_err(|error| format!("the cluster's folder: {error}"))?;
-        cluster.initialise()?;
-        cluster.restart()?;
         Ok(cluster)
     }
 

@@ -107,6 +107,7 @@ macro_rules! conformance {
             modes {
                 f_210_f_211_f_213_every_version_is_kept
                 f_212_a_delete_and_a_sweep_end_a_version
+                dec_66_timed_versions_do_not_depend_on_their_order
                 f_214_history_is_turned_on_and_off
                 live_tables_hold_what_is_there
                 append_only_tables_grow
@@ -116,6 +117,8 @@ macro_rules! conformance {
                 f_191_f_193_what_is_held_back_is_recorded_and_approved
                 f_197_digests_are_equal_in_every_life
                 f_184_a_locked_column_holds_its_type
+                contract_equal_values_of_every_type_are_found
+                contract_a_row_that_stays_or_goes_keeps_no_other_out
             }
             landing {
                 counts_say_what_happened_to_each_row

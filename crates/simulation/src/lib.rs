@@ -13,6 +13,7 @@ pub mod mutant;
 pub mod scenario;
 pub mod source;
 pub mod table;
+mod unique;
 pub mod verdict;
 mod versions;
 pub mod world;

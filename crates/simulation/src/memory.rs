@@ -112,8 +112,10 @@ impl Database {
         self.check_ordinal(batch)?;
         let mut next = self.clone();
         next.change_schema(batch)?;
+        let kept = next.find_kept(batch)?;
         let mut landed = next.write_rows(batch)?;
         next.sweep(batch, &mut landed)?;
+        next.check_unique(batch, &kept)?;
         next.replace(batch);
         next.write_position(batch, &batch.leaves().stored());
         *self = next;
@@ -127,17 +129,17 @@ impl Database {
 
     pub(crate) fn change_schema(&mut self, batch: &Batch) -> Result<(), DestinationError> {
         for change in batch.changes() {
-            self.change(&change)?;
+            self.change(&change, batch)?;
             if let SchemaChange::CreateTable { table, .. } = &change
                 && batch.table(table).mode == TableMode::History
             {
-                self.table_of(table)?.start_history()?;
+                self.table_of(table)?.start_history(None)?;
             }
         }
         Ok(())
     }
 
-    fn change(&mut self, change: &SchemaChange) -> Result<(), DestinationError> {
+    fn change(&mut self, change: &SchemaChange, batch: &Batch) -> Result<(), DestinationError> {
         match change {
             SchemaChange::CreateTable { table, primary_key } => {
                 if self.tables.contains_key(table) {
@@ -158,7 +160,13 @@ impl Database {
                 ColumnType::Boolean,
                 Cell::Boolean(false),
             ),
-            SchemaChange::StartHistory { table } => self.table_of(table)?.start_history(),
+            SchemaChange::StartHistory { table } => {
+                let after = batch.table(table);
+                let time = after.columns.iter().find(|column| {
+                    after.version_time.as_ref().is_some_and(|time| *time == column.source)
+                });
+                self.table_of(table)?.start_history(time.map(|column| column.name.as_str()))
+            }
             SchemaChange::EndHistory { table, kept_as } => {
                 let older = self.table_of(table)?.end_history()?;
                 self.tables.insert(kept_as.clone(), Arc::new(older));

@@ -217,7 +217,9 @@ impl Table {
         for row in self.rows.iter_mut().filter(|row| is_live(row) && is_unseen(row)) {
             row[column] = Cell::Boolean(!live);
             if let Some(end) = end {
-                row[end] = Cell::Moment(at);
+                let start = self.columns.iter().position(|(name, _)| name == system_columns::START);
+                let start = start.map_or(Cell::Null, |start| row[start].clone());
+                row[end] = Cell::Moment(at).max(start);
             }
         }
         Ok(swept)

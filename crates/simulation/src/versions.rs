@@ -27,17 +27,25 @@ impl Table {
     }
 
     /// Each row is a version since it was last sent; one that is marked has ended then (F-214).
-    pub(crate) fn start_history(&mut self) -> Result<(), DestinationError> {
+    ///
+    /// Where the source says in the column `time` since when a row holds, it is a version since then.
+    pub(crate) fn start_history(&mut self, time: Option<&str>) -> Result<(), DestinationError> {
         for (name, column_type) in system_columns::OF_HISTORY {
             self.add_column(name, column_type, Cell::Null)?;
         }
         let columns = self.version_columns()?;
         let deleted = self.index_of(system_columns::DELETED);
+        let time = time.and_then(|time| self.index_of(time));
         for row in &mut self.rows {
             let gone = deleted.is_some_and(|deleted| row[deleted] == Cell::Boolean(true));
             row[columns.active] = Cell::Boolean(!gone);
-            row[columns.start] = row[columns.synced].clone();
-            row[columns.end] = if gone { row[columns.synced].clone() } else { OPEN };
+            row[columns.start] = match time.map(|time| &row[time]) {
+                Some(Cell::Date(days)) => Cell::Moment(i64::from(*days) * 86_400_000_000),
+                Some(Cell::Moment(micros)) => Cell::Moment(*micros),
+                _ => row[columns.synced].clone(),
+            };
+            let ended = row[columns.synced].clone().max(row[columns.start].clone());
+            row[columns.end] = if gone { ended } else { OPEN };
         }
         if let Some(deleted) = deleted {
             self.drop_column(deleted);
@@ -88,7 +96,11 @@ impl Table {
         let columns = self.version_columns()?;
         for chunk in batch.upserts() {
             for row in self.rows_of(&chunk)? {
-                self.write_version(row, columns, at, counts);
+                if batch.is_timed() {
+                    self.write_timed(row, columns, at, counts);
+                } else {
+                    self.write_version(row, columns, at, counts);
+                }
             }
         }
         let keys = self.key_indices();
@@ -99,11 +111,50 @@ impl Table {
             };
             if let Some(current) = self.rows.iter_mut().find(is_current) {
                 current[columns.active] = Cell::Boolean(false);
-                current[columns.end] = Cell::Moment(at);
+                current[columns.end] = Cell::Moment(at).max(current[columns.start].clone());
                 counts.deleted += 1;
             }
         }
         Ok(())
+    }
+
+    /// A version that says since when it holds: it takes its place among those of its key.
+    fn write_timed(&mut self, mut new: Vec<Cell>, columns: Columns, at: i64, counts: &mut Counts) {
+        let key = self.key_of(&new);
+        let (mut of_key, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.rows).into_iter().partition(|row| self.key_of(row) == key);
+        for row in &mut of_key {
+            // What a delete of this sync has ended holds again.
+            let deleted = Cell::Moment(at).max(row[columns.start].clone());
+            if row[columns.active] != Cell::Boolean(true) && row[columns.end] == deleted {
+                (row[columns.active], row[columns.end]) = (Cell::Boolean(true), OPEN);
+            }
+        }
+        (new[columns.active], new[columns.end]) = (Cell::Boolean(true), OPEN);
+        match of_key.iter_mut().find(|row| row[columns.start] == new[columns.start]) {
+            Some(known) => {
+                let is_own = |index: &usize| {
+                    !self.columns[*index].0.starts_with(system_columns::RESERVED_PREFIX)
+                };
+                let same = (0..new.len()).filter(is_own).all(|index| known[index] == new[index]);
+                *(if same { &mut counts.unchanged } else { &mut counts.updated }) += 1;
+                *known = new;
+            }
+            None => {
+                counts.inserted += 1;
+                of_key.push(new);
+            }
+        }
+        of_key.sort_by(|left, right| left[columns.start].cmp(&right[columns.start]));
+        let starts: Vec<Cell> = of_key.iter().map(|row| row[columns.start].clone()).collect();
+        for (row, next) in of_key.iter_mut().zip(starts.iter().skip(1)) {
+            let Cell::Moment(next) = next else { unreachable!("a version has a start") };
+            let before = Cell::Moment(next - system_columns::VERSION_GAP_MICROS);
+            row[columns.end] = row[columns.end].clone().min(before).max(row[columns.start].clone());
+            row[columns.active] = Cell::Boolean(false);
+        }
+        self.rows = others;
+        self.rows.append(&mut of_key);
     }
 
     fn write_version(

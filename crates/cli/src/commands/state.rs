@@ -181,7 +181,7 @@ async fn history(
 }
 
 /// F-086: a connection that has never landed anything has no state.
-fn landed(stored: &Stored, position: Position) -> Result<Position, Failure> {
+pub(super) fn landed(stored: &Stored, position: Position) -> Result<Position, Failure> {
     if position.ordinal() == 0 {
         let message = format!("connection {:.60} has no state yet", stored.connection);
         return Err(Failure::new("no_state", message));
@@ -199,7 +199,7 @@ fn position_json(stored: &Stored, position: &Position) -> serde_json::Value {
     })
 }
 
-fn read_state(path: &Path) -> Result<String, Failure> {
+pub(super) fn read_state(path: &Path) -> Result<String, Failure> {
     let unreadable = |error: std::io::Error| {
         Failure::new("invalid_state", format!("{} cannot be read: {error}", path.display()))
     };
@@ -212,7 +212,7 @@ fn read_state(path: &Path) -> Result<String, Failure> {
 }
 
 /// An operator's edit is a sync of its own, which calls nobody.
-fn run_of(stored: &Stored) -> Run {
+pub(super) fn run_of(stored: &Stored) -> Run {
     Run {
         sync_id: clock::new_sync_id(),
         started_at: clock::now(),

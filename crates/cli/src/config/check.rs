@@ -238,6 +238,30 @@ fn check_tables(connection: &ConnectionConfig, at: &Connection<'_>, problems: &m
                 ));
             }
         }
+        for (column, decided) in &table.columns {
+            if decided.block && decided.contract.is_some() {
+                problems.push(Problem::new(
+                    place,
+                    format!(
+                        "table {name:.60}, column {column:.60}: of a column that is left out nothing must hold; keep one of `block` and `contract`"
+                    ),
+                ));
+            }
+        }
+        if let Some(time) = &table.version_time {
+            let mode = table.mode.or(connection.mode);
+            if mode != Some(super::TableMode::History) {
+                let message = format!("table {name:.60}: `version_time` is for `mode: history`");
+                problems.push(Problem::new(place, message));
+            }
+            let hidden = table.columns.get(time).is_some_and(|column| column.block || column.hash);
+            if hidden {
+                problems.push(Problem::new(
+                    place,
+                    format!("table {name:.60}: `version_time` would show what is hidden of column {time:.60}"),
+                ));
+            }
+        }
         let Some(called) = &table.name else { continue };
         if called.is_empty() || called.len() > 63 || called.starts_with("_fivetran_") {
             problems.push(Problem::new(

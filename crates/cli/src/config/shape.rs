@@ -54,6 +54,9 @@ pub(crate) struct TableConfig {
     pub(crate) mode: Option<TableMode>,
     /// The most that a sweep may delete of it, if not as of the others.
     pub(crate) max_deletes: Option<Share>,
+    /// In history mode, the column of the source that says since when a row's values hold, a date or a time:
+    /// versions begin then, and not with the sync that brought them. Fixed while there are versions.
+    pub(crate) version_time: Option<String>,
     /// What is decided about its columns, by the names that the function gives them.
     pub(crate) columns: BTreeMap<String, ColumnConfig>,
 }
@@ -70,7 +73,52 @@ pub(crate) struct ColumnConfig {
     /// their own.
     #[serde(rename = "type")]
     pub(crate) column_type: Option<ColumnTypeWord>,
+    /// What must hold of its values, as they come.
+    pub(crate) contract: Option<ContractConfig>,
 }
+
+/// What must hold of one column. A row that breaks it does not enter its table, and leaves no trace in it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ContractConfig {
+    /// Each row has the column; its value may be null.
+    pub(crate) required: bool,
+    /// No value is null, nor missing.
+    pub(crate) not_null: bool,
+    /// Each value is of this type as it comes, and nothing is turned into it: `5` is no string. Null is of
+    /// every type.
+    #[serde(rename = "type")]
+    pub(crate) column_type: Option<ColumnTypeWord>,
+    /// Each value is one of these: a text that is the same, an equal number, `true` or `false`; or null.
+    #[schemars(schema_with = "scalars")]
+    pub(crate) accepted: Vec<String>,
+    /// No value is less: a number, a date or a time, and each value is of its kind; or null.
+    pub(crate) min: Option<BoundText>,
+    /// No value is more.
+    pub(crate) max: Option<BoundText>,
+    /// No two live rows of the table have one value, on whichever page they came; null is no value. Each
+    /// page is then landed by itself.
+    pub(crate) unique: bool,
+    /// What becomes of a row that breaks it. Default: fail.
+    pub(crate) on_breach: OnBreach,
+}
+
+/// What becomes of a row that breaks a contract; of several, the strictest counts.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum OnBreach {
+    /// The sync fails at its page; what landed before stays.
+    #[default]
+    Fail,
+    /// It goes to the table `<table>__quarantine`, in the same commit, with the reason; and is counted.
+    Quarantine,
+    /// It is left out, and counted.
+    DropRow,
+}
+
+/// The end of a range: a number, a date or a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BoundText(engine::Bound);
 
 /// The types of columns, by Fivetran's names.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
@@ -111,12 +159,18 @@ impl ConnectionConfig {
 impl TableConfig {
     fn policy(&self) -> engine::TablePolicy {
         let columns = self.columns.iter().map(|(name, column)| (name.clone(), column.policy()));
+        let contracts = self
+            .columns
+            .iter()
+            .filter_map(|(name, column)| Some((name.clone(), column.contract.as_ref()?.engine())));
         engine::TablePolicy {
             block: self.block,
             name: self.name.clone(),
             mode: self.mode.map(TableMode::engine),
             max_deletes: self.max_deletes.map(|share| share.0),
+            version_time: self.version_time.clone(),
             columns: columns.collect(),
+            contracts: contracts.collect(),
         }
     }
 }
@@ -178,6 +232,57 @@ impl ColumnConfig {
             Some(word) => engine::ColumnPolicy::Lock(word.column_type()),
             None => engine::ColumnPolicy::Allow,
         }
+    }
+}
+
+fn scalars(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "items": { "type": ["string", "number", "boolean"] },
+        "default": []
+    })
+}
+
+impl ContractConfig {
+    fn engine(&self) -> engine::Contract {
+        engine::Contract {
+            required: self.required,
+            not_null: self.not_null,
+            column_type: self.column_type.map(ColumnTypeWord::column_type),
+            accepted: self.accepted.clone(),
+            min: self.min.as_ref().map(|bound| bound.0.clone()),
+            max: self.max.as_ref().map(|bound| bound.0.clone()),
+            unique: self.unique,
+            on_breach: match self.on_breach {
+                OnBreach::Fail => engine::OnBreach::Fail,
+                OnBreach::Quarantine => engine::OnBreach::Quarantine,
+                OnBreach::DropRow => engine::OnBreach::DropRow,
+            },
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for BoundText {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<BoundText, D::Error> {
+        let text = String::deserialize(from)?;
+        let wrong = || {
+            serde::de::Error::custom(format!(
+                "expected a number, a date or a time, as in `0`, `2024-12-31` or `2024-12-31T12:00:00Z`, not {text:.40}"
+            ))
+        };
+        engine::Bound::parse(&text).map(BoundText).ok_or_else(wrong)
+    }
+}
+
+impl JsonSchema for BoundText {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Bound".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": ["number", "string"], "examples": [0, "2024-12-31"] })
     }
 }
 

@@ -435,3 +435,46 @@ impl Chance {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
+
+#[test]
+fn contracts_are_read_and_their_mistakes_shown() {
+    let connection = |contract: &str| {
+        format!(
+            "destination: {{to: w.duckdb}}\nconnections:\n  a:\n    url: https://example.com\n    tables:\n      t:\n        columns:\n          v: {contract}\n"
+        )
+    };
+    let right = connection(
+        "{hash: true, contract: {required: true, accepted: [a, 5, true], min: -1.5, max: 2024-12-31, on_breach: drop_row}}",
+    );
+    check(&right, expect!["a"]);
+    let contract = parse(&right).expect("a configuration").connections["a"].policy().tables["t"]
+        .contracts["v"]
+        .clone();
+    assert_eq!(contract.accepted, ["a", "5", "true"]);
+    assert_eq!(contract.min, Some(engine::Bound::Number("-1.5".to_owned())));
+    assert!(matches!(contract.max, Some(engine::Bound::Moment(_))), "{contract:?}");
+    check(
+        &connection("{contract: {min: low}}"),
+        expect![[r#"
+        hasmore.yaml:8:31: expected a number, a date or a time, as in `0`, `2024-12-31` or `2024-12-31T12:00:00Z`, not low
+          |
+        8 |           v: {contract: {min: low}}
+          |                               ^^^"#]],
+    );
+    check(
+        &connection("{contract: {on_breach: quarantined}}"),
+        expect![[r#"
+        hasmore.yaml:8:37: expected one of `fail`, `quarantine`, `drop_row`
+          |
+        8 |           v: {contract: {on_breach: quarantined}}
+          |                                     ^^^^^^^^^^^ did you mean `quarantine`?"#]],
+    );
+    check(
+        &connection("{block: true, contract: {unique: true}}"),
+        expect![[r#"
+        hasmore.yaml:6:7: table t, column v: of a column that is left out nothing must hold; keep one of `block` and `contract`
+          |
+        6 |       t:
+          |       ^"#]],
+    );
+}

@@ -467,8 +467,8 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     destination(
         "table_changed_by_hand",
-        "A table is not as hasmore left it: a column, an index or a constraint was changed.",
-        "Undo the change, or sync into another namespace.",
+        "A table is not as hasmore left it: it was dropped, or a column, an index or a constraint was changed.",
+        "Undo the change, or sync into another namespace. One that was dropped is made anew by `hasmore resync CONNECTION --rebuild` and the next sync.",
     ),
     destination(
         "unmanaged_table",

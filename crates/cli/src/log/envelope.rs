@@ -116,6 +116,7 @@ impl Events {
         for (table, held) in batch.held_back() {
             let data = json!({
                 "table": table, "rows": held.rows, "values": held.values, "nulled": held.nulled,
+                "dropped": held.dropped, "quarantined": held.quarantined,
             });
             events.push(("records_held_back", Some(data)));
         }

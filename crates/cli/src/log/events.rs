@@ -114,6 +114,8 @@ const ALL: [EventKind; 16] = [
                 "nulled",
                 "values that became NULL, since they cannot be of the type that their column is locked to",
             ),
+            ("dropped", "rows left out, since they break a contract"),
+            ("quarantined", "rows that break a contract, and went to a table beside their own"),
         ],
     },
     EventKind {

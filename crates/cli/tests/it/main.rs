@@ -5,6 +5,7 @@
 
 mod support;
 
+mod adopt;
 mod arrows;
 mod aws_credentials;
 mod azure;
@@ -23,6 +24,7 @@ mod locks;
 mod log_events;
 mod main_job;
 mod manifest;
+mod migrate;
 mod output;
 mod package;
 mod paging;

@@ -193,3 +193,50 @@ fn dec_47_a_rebuild_takes_another_key_and_serves_old_rows_meanwhile() {
     assert_eq!(rows, [["1", "1", "1"], ["1", "2", "2"]]);
     assert_eq!(crate::support::table_names(&database, "orders"), ["t"]);
 }
+
+#[test]
+fn contract_what_breaks_it_is_quarantined_and_counted_and_no_value_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let function = FakeFunction::start([
+        page(r#"[{"id":1,"v":"hunter2"},{"id":2,"v":7},{"id":3}]"#, r#"{"p":1}"#, false),
+        page(r#"[{"id":4,"v":7}]"#, r#"{"p":2}"#, false),
+        page(r#"[{"id":5,"v":"hunter2"}]"#, r#"{"p":3}"#, false),
+    ]);
+    let decided = |on_breach: &str| {
+        format!(
+            "    tables:\n      t:\n        columns:\n          v: {{contract: {{type: long, max: 10, unique: true, not_null: true, on_breach: {on_breach}}}}}\n"
+        )
+    };
+    configure(folder.path(), &function.url(), &decided("quarantine"));
+    let first = Hasmore::new(folder.path()).args(["sync", "--json"]).run().expect_code(0);
+    assert_eq!(first.json_lines()[0]["held_back"]["t"]["quarantined"], 2);
+    let second = Hasmore::new(folder.path()).args(["sync"]).run().expect_code(0);
+    assert!(
+        second.stdout.contains("t: 1 row quarantined: a contract is broken"),
+        "{}",
+        second.stdout
+    );
+    configure(folder.path(), &function.url(), &decided("fail"));
+    let third = Hasmore::new(folder.path()).args(["sync"]).run();
+    let third = third.expect_error(3, "contract_broken");
+    for ended in [&first, &second, &third] {
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(!told.contains("hunter2"), "no value is told: {told}");
+    }
+    let database = folder.path().join("warehouse.duckdb");
+    let text = |row: &[&str]| row.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        query(&database, "SELECT id::VARCHAR, v::VARCHAR FROM orders.t"),
+        [text(&["2", "7"])]
+    );
+    let kept = "SELECT reason, page::VARCHAR, row_number::VARCHAR, raw_row->>'id' \
+         FROM orders.t__quarantine ORDER BY ALL";
+    assert_eq!(
+        query(&database, kept),
+        [
+            text(&["v: not_null", "1", "3", "3"]),
+            text(&["v: type", "1", "1", "1"]),
+            text(&["v: unique", "1", "1", "4"]),
+        ]
+    );
+}

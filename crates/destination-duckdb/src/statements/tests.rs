@@ -38,6 +38,7 @@ fn tables_and_columns() {
         columns: vec![column("select", Feature::Nested), column("d", Feature::Date)],
         soft_deletes: true,
         mode: engine::TableMode::Upsert,
+        version_time: None,
     };
     check(
         &create_table(PLACE, &table),

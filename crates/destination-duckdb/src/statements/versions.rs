@@ -1,6 +1,6 @@
 //! SQL for tables of versions, for switching to them and back, and for sweeps of every kind.
 
-use engine::{Sweep, SweepVerb, Timestamp, system_columns};
+use engine::{ColumnType, Sweep, SweepVerb, Timestamp, system_columns};
 
 use super::{Incoming, Place, identifier, instant, is_payload, sql_type};
 use crate::rows;
@@ -109,9 +109,10 @@ pub(crate) fn insert_versions(versions: Versions<'_>) -> String {
 /// F-212: the current version ends, and no other follows.
 pub(crate) fn end_versions(versions: Versions<'_>) -> String {
     let Versions { place, incoming, keys, at } = versions;
-    let [active, _, end] = history_columns();
+    let [active, start, end] = history_columns();
+    // The source may say that a version began later than the sync.
     format!(
-        "UPDATE {} AS held SET {active} = FALSE, {end} = {} FROM {} AS incoming WHERE {} AND held.{active}",
+        "UPDATE {} AS held SET {active} = FALSE, {end} = greatest({}, held.{start}) FROM {} AS incoming WHERE {} AND held.{active}",
         place.quoted(),
         instant(at),
         format_args!("{}()", rows::FUNCTION),
@@ -119,23 +120,40 @@ pub(crate) fn end_versions(versions: Versions<'_>) -> String {
     )
 }
 
-fn history_columns() -> [String; 3] {
+pub(super) fn history_columns() -> [String; 3] {
     [system_columns::ACTIVE, system_columns::START, system_columns::END].map(identifier)
 }
 
 /// What a table of versions begins with: each row that is there is a version, since it was last sent;
 /// one that is marked ended then (F-214). No statement writes rows: DuckDB cannot commit a table that was
 /// written to and altered afterwards.
-pub(crate) fn start_history(place: Place<'_>, had_deleted: bool) -> Vec<String> {
+///
+/// Where the source says since when a row holds, and it said so, the version began then; one that is marked
+/// ended when it was marked, or where it began if that is later.
+pub(crate) fn start_history(
+    place: Place<'_>,
+    had_deleted: bool,
+    time: Option<(&str, ColumnType)>,
+) -> Vec<String> {
     let table = place.quoted();
     let (deleted, synced) =
         (identifier(system_columns::DELETED), identifier(system_columns::SYNCED));
     let is_deleted = if had_deleted { format!("{deleted} IS TRUE") } else { "FALSE".to_owned() };
+    let start = match time {
+        None => synced.clone(),
+        Some((column, ColumnType::Instant)) => {
+            format!("coalesce({}, {synced})", identifier(column))
+        }
+        Some((column, _)) => {
+            let text = format!("CAST(CAST({} AS TIMESTAMP) AS VARCHAR)", identifier(column));
+            format!("coalesce(CAST({text} || '+00' AS TIMESTAMPTZ), {synced})")
+        }
+    };
     let end = format!(
-        "CASE WHEN {is_deleted} THEN {synced} ELSE {} END",
+        "CASE WHEN {is_deleted} THEN greatest({synced}, {start}) ELSE {} END",
         instant(system_columns::END_MAX)
     );
-    let values = [format!("NOT ({is_deleted})"), synced, end];
+    let values = [format!("NOT ({is_deleted})"), start, end];
     let mut statements = Vec::new();
     for ((name, kind), value) in system_columns::OF_HISTORY.iter().zip(values) {
         let (name, kind) = (identifier(name), sql_type(*kind));
@@ -207,8 +225,11 @@ pub(crate) fn sweep(place: Place<'_>, sweep: &Sweep, at: Timestamp) -> String {
         }
         SweepVerb::Remove => format!("DELETE FROM {table} WHERE {unseen}"),
         SweepVerb::Close => {
-            let [active, _, end] = history_columns();
-            format!("UPDATE {table} SET {active} = FALSE, {end} = {} WHERE {unseen}", instant(at))
+            let [active, start, end] = history_columns();
+            format!(
+                "UPDATE {table} SET {active} = FALSE, {end} = greatest({}, {start}) WHERE {unseen}",
+                instant(at)
+            )
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use engine::{DeleteMode, Keyless, Naming, Options};
+use engine::{Batch, DeleteMode, DestinationError, Keyless, Naming, Options, Resync};
 use expect_test::{Expect, expect};
 
 use crate::support::{World, commit, position, rows, told};
@@ -478,4 +478,25 @@ fn many_pages_join_into_one_commit_with_more_rows_than_a_vector_holds() {
         t: 3000 unchanged
         3000 | 3000 | 2000 | a text of more than twelve bytes 4000 | a text of more than twelve bytes 6999 | 10998000
     "#]].assert_eq(&out);
+}
+
+#[test]
+fn a_table_that_was_dropped_is_made_anew_by_a_resync() {
+    let world = World::new();
+    world.land(0, &rows(r#"[{"id":1,"v":1}]"#, "id")).expect("a first page");
+    world.by_hand("DROP TABLE shop.t");
+    let next = rows(r#"[{"id":2,"v":2}]"#, "id");
+    let refused = world.land(1, &next);
+    assert!(told(&refused).contains("it is gone"), "{}", told(&refused));
+    let Err(DestinationError::Refused { hint, .. }) = refused else { panic!("{refused:?}") };
+    assert!(hint.contains("resync CONNECTION --rebuild"), "{hint}");
+    let mut destination = world.open();
+    let held = position(&mut destination);
+    let resync = Resync { rebuild: true, ..Resync::default() };
+    commit(&mut destination, &Batch::resync(&held, &resync, &world.run(2))).expect("asked for");
+    drop(destination);
+    let last = next.replace("\"hasMore\":true", "\"hasMore\":false");
+    assert_eq!(told(&world.land(3, &last)), "t__resync: 1 inserted");
+    assert_eq!(world.query("SELECT id, v FROM shop.t"), "2 | 2\n");
+    assert_eq!(told(&world.land(4, &next)), "t: 1 unchanged");
 }

@@ -1,5 +1,6 @@
 //! Batches planned from real answers, landed in real files.
 
+mod copies;
 mod crashing;
 mod landing;
 mod limits;

@@ -108,9 +108,10 @@ pub(crate) fn insert_versions(versions: Versions<'_>) -> String {
 /// F-212: the current version ends, and no other follows.
 pub(crate) fn end_versions(versions: Versions<'_>) -> String {
     let Versions { place, incoming, keys, at } = versions;
-    let [active, _, end] = history_columns();
+    let [active, start, end] = history_columns();
+    // The source may say that a version began later than the sync.
     format!(
-        "UPDATE {} AS held SET {active} = FALSE, {end} = {} FROM {} AS incoming WHERE {} AND held.{active}",
+        "UPDATE {} AS held SET {active} = FALSE, {end} = greatest({}, held.{start}) FROM {} AS incoming WHERE {} AND held.{active}",
         place.quoted(),
         instant(at),
         incoming.name(),
@@ -118,13 +119,20 @@ pub(crate) fn end_versions(versions: Versions<'_>) -> String {
     )
 }
 
-fn history_columns() -> [String; 3] {
+pub(super) fn history_columns() -> [String; 3] {
     [system_columns::ACTIVE, system_columns::START, system_columns::END].map(identifier)
 }
 
 /// What a table of versions begins with: each row that is there is a version, since it was last sent;
 /// one that is marked ended then (F-214).
-pub(crate) fn start_history(place: Place<'_>, had_deleted: bool) -> Vec<String> {
+///
+/// Where the source says since when a row holds, and it said so, the version began then; one that is marked
+/// ended when it was marked, or where it began if that is later.
+pub(crate) fn start_history(
+    place: Place<'_>,
+    had_deleted: bool,
+    time: Option<(&str, ColumnType)>,
+) -> Vec<String> {
     let table = place.quoted();
     let [active, start, end] = history_columns();
     let (deleted, synced) =
@@ -136,9 +144,18 @@ pub(crate) fn start_history(place: Place<'_>, had_deleted: bool) -> Vec<String> 
             format!("ALTER TABLE {table} ADD COLUMN {} {}", identifier(name), sql_type(*kind))
         })
         .collect();
+    let since = match time {
+        None => synced.clone(),
+        Some((column, ColumnType::Instant)) => {
+            format!("coalesce({}, {synced})", identifier(column))
+        }
+        Some((column, _)) => {
+            format!("coalesce({}::timestamp AT TIME ZONE 'UTC', {synced})", identifier(column))
+        }
+    };
     statements.push(format!(
-        "UPDATE {table} SET {active} = NOT ({is_deleted}), {start} = {synced}, \
-         {end} = CASE WHEN {is_deleted} THEN {synced} ELSE {} END",
+        "UPDATE {table} SET {active} = NOT ({is_deleted}), {start} = {since}, \
+         {end} = CASE WHEN {is_deleted} THEN greatest({synced}, {since}) ELSE {} END",
         instant(system_columns::END_MAX)
     ));
     if had_deleted {
@@ -210,14 +227,17 @@ pub(crate) fn sweep(place: Place<'_>, sweep: &Sweep, at: Timestamp) -> String {
         }
         SweepVerb::Remove => format!("DELETE FROM {table} WHERE {unseen}"),
         SweepVerb::Close => {
-            let [active, _, end] = history_columns();
-            format!("UPDATE {table} SET {active} = FALSE, {end} = {} WHERE {unseen}", instant(at))
+            let [active, start, end] = history_columns();
+            format!(
+                "UPDATE {table} SET {active} = FALSE, {end} = greatest({}, {start}) WHERE {unseen}",
+                instant(at)
+            )
         }
     }
 }
 
 /// Whether two rows of one table have the same value in a key column.
-fn same_key(name: &str, column_type: ColumnType) -> String {
+pub(super) fn same_key(name: &str, column_type: ColumnType) -> String {
     let name = identifier(name);
     let text = if column_type == ColumnType::Json { "::text" } else { "" };
     format!("later.{name}{text} = held.{name}{text}")

@@ -1,6 +1,8 @@
 //! Tables that somebody has changed.
 
-use crate::support::{World, check_refused, rows, told};
+use engine::{Batch, DestinationError, Resync};
+
+use crate::support::{World, check_refused, commit, position, rows, told};
 
 const FIRST: &str = r#"[{"id":1,"v":1},{"id":2,"v":2}]"#;
 
@@ -101,4 +103,45 @@ fn a_column_of_the_users_own_and_an_index_are_left_alone() {
         world.query("SELECT id, v, mine FROM shop.t ORDER BY id"),
         "1 | 1 | new\n2 | x | kept\n3 | 3 | new\n"
     );
+}
+
+/// A resync that makes tables anew, asked for by a person.
+fn rebuild(world: &World, sync: u32) {
+    let mut destination = world.open().expect("a connection");
+    let held = position(&mut destination).expect("a position");
+    let resync = Resync { rebuild: true, ..Resync::default() };
+    let batch = Batch::resync(&held, &resync, &World::run(sync));
+    commit(&mut destination, &batch).expect("it is asked for");
+}
+
+#[test]
+fn a_table_that_was_dropped_is_made_anew_by_a_resync() {
+    let world = World::new();
+    world.land(0, &rows(FIRST)).expect("a first page");
+    world.by_hand("DROP TABLE shop.t");
+    for page in [rows(NEXT), r#"{"state":{},"softDelete":["t"],"hasMore":false}"#.to_owned()] {
+        let refused = world.land(1, &page);
+        let said = told(&refused);
+        assert!(said.starts_with("table_changed_by_hand: "), "{said}");
+        let Err(DestinationError::Refused { hint, .. }) = refused else { panic!("{said}") };
+        assert!(hint.contains("resync CONNECTION --rebuild"), "{hint}");
+    }
+    rebuild(&world, 2);
+    let last = rows(NEXT).replace("\"hasMore\":true", "\"hasMore\":false");
+    assert_eq!(told(&world.land(3, &last)), "t__resync: 2 inserted");
+    assert_eq!(world.query("SELECT id, v FROM shop.t ORDER BY id"), "2 | 3\n3 | 3\n");
+    assert_eq!(told(&world.land(4, &rows(NEXT))), "t: 2 unchanged");
+}
+
+#[test]
+fn a_view_on_a_table_that_is_made_anew_is_named() {
+    let world = World::new();
+    world.land(0, &rows(FIRST)).expect("a first page");
+    world.by_hand("CREATE SCHEMA mine; CREATE VIEW mine.all_of_it AS SELECT * FROM shop.t");
+    rebuild(&world, 1);
+    let last = rows(NEXT).replace("\"hasMore\":true", "\"hasMore\":false");
+    check_refused(&world, &last, "column_in_use", "all_of_it", || {
+        world.by_hand("DROP VIEW mine.all_of_it");
+    });
+    assert_eq!(world.query("SELECT id, v FROM shop.t ORDER BY id"), "2 | 3\n3 | 3\n");
 }

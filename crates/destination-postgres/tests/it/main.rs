@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod connecting;
+mod copies;
 mod limits;
 mod obstacles;
 mod pooled;

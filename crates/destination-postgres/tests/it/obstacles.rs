@@ -3,7 +3,9 @@
 use engine::Landed;
 use expect_test::expect;
 
-use crate::support::{World, check_refused, open, rows, told};
+use postgres_cluster::{Cluster, RESTARTABLE, SUPERUSER};
+
+use crate::support::{World, check_refused, land_in, open, open_as, position, rows, told};
 
 const FIRST: &str = r#"[{"id":1,"v":1},{"id":2,"v":2}]"#;
 
@@ -21,6 +23,28 @@ fn a_read_only_server_is_told() {
     assert!(told(&refused).starts_with("destination_read_only: "), "{}", told(&refused));
     world.settings.clear();
     assert_eq!(told(&world.land(1, &rows(r#"[{"id":3}]"#))), "t: 1 inserted");
+}
+
+#[test]
+fn a_hot_standby_is_told() {
+    let primary = Cluster::start(&RESTARTABLE).expect("a server");
+    let world = World::on(&primary.url(SUPERUSER, "postgres"));
+    world.land(0, &rows(FIRST)).expect("a first page");
+    let standby = primary.follow().expect("a server that follows");
+    let url = standby.url(SUPERUSER, world.database());
+    let mut follower = open(&url).expect("it lets us in");
+    let held = position(&mut follower).expect("it can be looked at");
+    assert_eq!(held.ordinal(), 1);
+    for (sync, page) in [(1, rows(r#"[{"id":3}]"#)), (2, rows(r#"[{"id":4,"w":"new"}]"#))] {
+        let refused = land_in(&mut follower, sync, &page);
+        assert!(told(&refused).starts_with("destination_read_only: "), "{}", told(&refused));
+    }
+    // Nor does a connection begin there.
+    let mut newcomer = open_as(&url, "other").expect("it lets us in");
+    let refused = land_in(&mut newcomer, 0, &rows(FIRST));
+    assert!(told(&refused).starts_with("destination_read_only: "), "{}", told(&refused));
+    drop((follower, newcomer, standby));
+    assert_eq!(told(&world.land(3, &rows(r#"[{"id":3}]"#))), "t: 1 inserted");
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! Several engines at once, and a server that goes away.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use engine::{DestinationError, Landed};
+use engine::{Batch, ColumnPolicy, DestinationError, Landed, Policy, Salt, TablePolicy};
 use postgres_cluster::{Cluster, FAST, RESTARTABLE, SUPERUSER};
+
+use protocol::{Request, Response};
 
 use crate::support::{World, commit, land_in, open, open_as, position, rows, told};
 
@@ -118,4 +121,34 @@ fn a_commit_whose_answer_is_lost_is_found() {
     let again = commit(&mut destination, &batch);
     assert_eq!(again, Err(DestinationError::Moved { expected: 1, found: 2 }));
     assert_eq!(&position(&mut destination).expect("a position"), batch.leaves());
+}
+
+#[test]
+fn dec_65_two_connections_that_begin_to_hash_at_once_have_one_salt() {
+    let world = World::new();
+    let hash = |salt: &str| {
+        let columns = [("v".to_owned(), ColumnPolicy::Hash)].into();
+        let table = TablePolicy { columns, ..TablePolicy::default() };
+        let tables = [("t".to_owned(), table)].into();
+        let policy = Policy { tables, salt: Salt(salt.to_owned()), ..Policy::default() };
+        let mut run = World::run(0);
+        run.options.policy = Arc::new(policy);
+        run
+    };
+    let land = |name: &str, salt: &str| {
+        let mut destination = open_as(&world.url(), name).expect("a connection");
+        let held = position(&mut destination).expect("a position");
+        let page = rows(r#"[{"id":1,"v":"ada"}]"#);
+        let response = Response::from_json(page.into(), &Request::default()).expect("an answer");
+        let batch = Batch::plan(response, &held, &hash(salt)).expect("a page");
+        told(&commit(&mut destination, &batch))
+    };
+    assert_eq!(land("shop1", "one"), "t: 1 inserted");
+    // It looked for a salt before the other landed, and so has one of its own.
+    let refused = land("shop2", "another");
+    assert!(refused.starts_with("another_salt: "), "{refused}");
+    assert_eq!(world.query("SELECT count(*) FROM _hasmore.positions"), "1\n");
+    assert_eq!(land("shop2", "one"), "t: 1 inserted");
+    assert_eq!(world.query("SELECT a.v = b.v FROM shop1.t a, shop2.t b"), "t\n");
+    assert_eq!(land("shop2", "another"), "t: 1 unchanged", "what is there is kept to");
 }

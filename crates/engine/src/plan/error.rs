@@ -35,8 +35,20 @@ pub enum PlanError {
     HistoryWithoutPrimaryKey { table: String },
     #[error("table {table}: its mode is {from}, and cannot become {to} while its rows are there")]
     TableModeChanged { table: String, from: TableMode, to: TableMode },
+    #[error("table {table}: its versions are timed otherwise, and there are some")]
+    VersionTimeChanged { table: String },
+    #[error(
+        "table {table}, row {row}: column {column} says since when the row holds, and is no date or time"
+    )]
+    VersionTimeUnreadable { table: String, row: u64, column: String },
     #[error("table {table} has landed as {known}, and is now to be called {name}")]
     TableNameChanged { table: String, known: String, name: String },
+    #[error("table {table}, row {row}: column {column} breaks its contract: {rule}")]
+    ContractBroken { table: String, row: u64, column: String, rule: &'static str },
+    #[error(
+        "table {table}: rows that break its contract go to {quarantine}, and the function has a table of that name"
+    )]
+    QuarantineTaken { table: String, quarantine: String },
     #[error("table {table}, row {row}, column {column}: NaN or Infinity is not JSON")]
     NonFiniteNumber { table: String, row: u64, column: String },
 }
@@ -55,8 +67,12 @@ impl PlanError {
             PlanError::TypeLockConflict { .. } => "type_lock_conflict",
             PlanError::HistoryWithoutPrimaryKey { .. } => "history_without_primary_key",
             PlanError::TableModeChanged { .. } => "table_mode_changed",
+            PlanError::VersionTimeChanged { .. } => "version_time_changed",
+            PlanError::VersionTimeUnreadable { .. } => "version_time_unreadable",
             PlanError::TableNameChanged { .. } => "table_name_changed",
             PlanError::NonFiniteNumber { .. } => "non_finite_number",
+            PlanError::ContractBroken { .. } => "contract_broken",
+            PlanError::QuarantineTaken { .. } => "quarantine_taken",
             PlanError::NamingChanged { .. } => "naming_changed",
             PlanError::AmbiguousPrimaryKey { .. } => "ambiguous_primary_key",
             PlanError::TooManyColumns { .. } => "too_many_columns",

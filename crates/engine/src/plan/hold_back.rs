@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use protocol::TableName;
+
 use super::{PlanError, Planner, naming};
 use crate::Batch;
 use crate::columns::{CellValue, PageColumn, PageColumns};
-use crate::policy::{self, ColumnPolicy, Policy, SchemaChanges, Treatment};
+use crate::policy::{self, ColumnPolicy, Policy, SchemaChanges, TableMode, Treatment};
 use crate::position::Position;
 use crate::run::Run;
 use crate::schema::{Evidence, PrimaryKey, Table};
@@ -58,8 +60,16 @@ impl Planner<'_> {
                         .tables
                         .values()
                         .any(|table| table.sources.contains(source))
+                    && !self.is_adopted(source)
             }
         }
+    }
+
+    /// Whether a table is one that was adopted, of which no row has come yet.
+    fn is_adopted(&self, source: &str) -> bool {
+        let name = self.old_table_name(&TableName(source.to_owned()));
+        let table = self.leaves.schema.tables.get(&name);
+        table.is_some_and(|table| table.sources.is_empty() && table.mode != TableMode::Append)
     }
 
     /// Whether nothing of a table that is there comes in any more: what is not sent again then says
@@ -114,7 +124,13 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn treatment(&self, policy: &Policy, source: &str, table: &Table, column: &str) -> Treatment {
+    pub(super) fn treatment(
+        &self,
+        policy: &Policy,
+        source: &str,
+        table: &Table,
+        column: &str,
+    ) -> Treatment {
         let decided = policy.table(source).and_then(|table| table.columns.get(column));
         let is_key = self.is_key(table, column);
         match decided {
@@ -127,13 +143,20 @@ impl Planner<'_> {
             None => {
                 let is_new = policy.schema_changes == SchemaChanges::BlockAll
                     && !self.leaves.approved.has_column(source, column)
-                    && !self
-                        .tables_of(source)
-                        .any(|table| table.columns.iter().any(|known| known.source == column))
+                    && !self.tables_of(source).any(|table| self.has_column(table, column))
                     && !self.tables_of(source).all(|table| self.is_made_by_this_sync(table));
                 if is_new { Treatment::HoldBack } else { Treatment::Plain }
             }
         }
+    }
+
+    /// Whether a table has a column, one that was adopted by the name that it would get.
+    fn has_column(&self, table: &Table, column: &str) -> bool {
+        let name = naming::column_name(column, self.run.options.naming);
+        table
+            .columns
+            .iter()
+            .any(|known| known.source == column || (known.source.is_empty() && known.name == name))
     }
 
     /// The table of that name, and the one that is made anew beside it.

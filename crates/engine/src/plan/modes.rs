@@ -1,10 +1,14 @@
 //! How each table is kept: switched when a sync begins, and heeded by deletes and sweeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use arrow_array::{ArrayRef, TimestampMicrosecondArray};
 
 use super::{PlanError, Planner};
 use crate::batch::{Sweep, SweepVerb};
+use crate::columns::{CellValue, PageColumns};
+use crate::contract;
 use crate::policy::{Policy, Share, TableMode};
 use crate::schema::{Column, PrimaryKey, Table};
 use crate::system_columns;
@@ -24,15 +28,56 @@ impl Planner<'_> {
             return Ok(());
         }
         let policy = &self.run.options.policy;
+        // One that is made anew gets its mode when it is made.
+        let rebuilding = self.leaves.chain.iter().flat_map(|chain| &chain.rebuilding);
+        let rebuilding: BTreeSet<&String> = rebuilding.collect();
         for (name, table) in &mut self.leaves.schema.tables {
+            if rebuilding.contains(name) {
+                continue;
+            }
             let Some(wanted) = table.sources.first().map(|source| policy.mode_of(source)) else {
                 continue;
             };
+            let time = table.sources.iter().find_map(|source| policy.version_time_of(source));
             if wanted != table.mode {
                 switch(name, table, wanted)?;
+                let time = time.filter(|_| wanted == TableMode::History);
+                Arc::make_mut(table).version_time = time.map(str::to_owned);
+            } else if wanted == TableMode::History && table.version_time.as_deref() != time {
+                return Err(PlanError::VersionTimeChanged { table: name.clone() });
             }
         }
         Ok(())
+    }
+
+    /// Since when each row of a page holds, in a table whose versions are timed by a column of the source;
+    /// the start of the sync where the row does not say.
+    pub(super) fn version_times(
+        &self,
+        name: &str,
+        table: &Table,
+        page: &PageColumns<'_>,
+    ) -> Result<Option<ArrayRef>, PlanError> {
+        let Some(source) = &table.version_time else { return Ok(None) };
+        let sync = self.leaves.synced_at.0;
+        let mut times = vec![sync; page.rows];
+        if let Some(column) = page.columns.iter().find(|column| column.source == *source) {
+            for (row, cell) in column.cells.iter().enumerate() {
+                if matches!(cell.value, CellValue::Null | CellValue::NonFinite) {
+                    continue;
+                }
+                let Some(time) = contract::temporal_of(*cell, page.text) else {
+                    return Err(PlanError::VersionTimeUnreadable {
+                        table: name.to_owned(),
+                        row: page.number(row),
+                        column: super::shorten(source),
+                    });
+                };
+                times[row] = contract::micros(time).unwrap_or(sync);
+            }
+        }
+        let times = TimestampMicrosecondArray::from(times);
+        Ok(Some(Arc::new(times.with_data_type(ColumnType::Instant.arrow()))))
     }
 
     /// Rows of `delete` for a table in which every row is new: there is nothing to delete.

@@ -83,6 +83,8 @@ struct StoredTable {
     soft_deletes: bool,
     #[serde(default, skip_serializing_if = "is_default")]
     mode: TableMode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version_time: Option<String>,
     columns: Vec<StoredColumn>,
 }
 
@@ -248,6 +250,7 @@ impl StoredTable {
             primary_key: StoredKey::of(&table.primary_key),
             soft_deletes: table.soft_deletes,
             mode: table.mode,
+            version_time: table.version_time.clone(),
             columns: columns.collect(),
         }
     }
@@ -260,6 +263,7 @@ impl StoredTable {
             columns: columns.collect::<Result<_, _>>()?,
             soft_deletes: self.soft_deletes,
             mode: self.mode,
+            version_time: self.version_time,
         })
     }
 }

@@ -1,7 +1,8 @@
 //! A policy as a case writes it.
 
 use engine::{
-    ColumnPolicy, ColumnType, Policy, Salt, SchemaChanges, Share, TableMode, TablePolicy,
+    Bound, ColumnPolicy, ColumnType, Contract, OnBreach, Policy, Salt, SchemaChanges, Share,
+    TableMode, TablePolicy,
 };
 use serde_json::Value;
 
@@ -36,15 +37,48 @@ fn table(value: &Value) -> TablePolicy {
             "name" => table.name = Some(text(value).to_owned()),
             "mode" => table.mode = Some(mode(text(value))),
             "max_deletes" => table.max_deletes = Some(share(value)),
+            "version_time" => table.version_time = Some(text(value).to_owned()),
             "columns" => {
                 for (name, value) in value.as_object().expect("columns by name") {
                     table.columns.insert(name.clone(), column(text(value)));
+                }
+            }
+            "contracts" => {
+                for (name, value) in value.as_object().expect("columns by name") {
+                    table.contracts.insert(name.clone(), contract(value));
                 }
             }
             other => panic!("a table has no {other}"),
         }
     }
     table
+}
+
+fn contract(value: &Value) -> Contract {
+    let mut contract = Contract::default();
+    for (key, value) in value.as_object().expect("a contract is an object") {
+        match key.as_str() {
+            "required" => contract.required = true,
+            "not_null" => contract.not_null = true,
+            "unique" => contract.unique = true,
+            "type" => contract.column_type = Some(column_type(text(value))),
+            "accepted" => {
+                let words = value.as_array().expect("a list").iter();
+                contract.accepted = words.map(|word| text(word).to_owned()).collect();
+            }
+            "min" => contract.min = Bound::parse(text(value)),
+            "max" => contract.max = Bound::parse(text(value)),
+            "on_breach" => {
+                contract.on_breach = match text(value) {
+                    "drop_row" => OnBreach::DropRow,
+                    "quarantine" => OnBreach::Quarantine,
+                    other => panic!("a row cannot {other}"),
+                }
+            }
+            other => panic!("a contract has no {other}"),
+        }
+    }
+    contract
 }
 
 fn mode(word: &str) -> TableMode {
@@ -64,10 +98,16 @@ fn share(value: &Value) -> Share {
 }
 
 fn column(word: &str) -> ColumnPolicy {
-    ColumnPolicy::Lock(match word {
-        "allow" => return ColumnPolicy::Allow,
-        "block" => return ColumnPolicy::Block,
-        "hash" => return ColumnPolicy::Hash,
+    match word {
+        "allow" => ColumnPolicy::Allow,
+        "block" => ColumnPolicy::Block,
+        "hash" => ColumnPolicy::Hash,
+        word => ColumnPolicy::Lock(column_type(word)),
+    }
+}
+
+fn column_type(word: &str) -> ColumnType {
+    match word {
         "boolean" => ColumnType::Boolean,
         "long" => ColumnType::Long,
         "bigDecimal" => ColumnType::Decimal { scale: 0 },
@@ -78,5 +118,5 @@ fn column(word: &str) -> ColumnPolicy {
         "string" => ColumnType::String,
         "json" => ColumnType::Json,
         other => panic!("a column cannot be {other}"),
-    })
+    }
 }

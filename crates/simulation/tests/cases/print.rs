@@ -102,7 +102,13 @@ pub(crate) fn ending<S: Storage>(position: &Position, storage: &S) -> String {
 }
 
 fn print_held(table: &str, counts: &HeldCounts) -> String {
-    let words = [(counts.rows, "rows"), (counts.values, "values"), (counts.nulled, "nulled")];
+    let words = [
+        (counts.rows, "rows"),
+        (counts.values, "values"),
+        (counts.nulled, "nulled"),
+        (counts.dropped, "dropped"),
+        (counts.quarantined, "quarantined"),
+    ];
     let words = words.iter().filter(|(count, _)| *count > 0);
     let words: Vec<String> = words.map(|(count, word)| format!("{count} {word}")).collect();
     quoted(&format!("{table}: {}", words.join(", ")))

@@ -92,11 +92,15 @@ fn of_answer(call: &Call) -> Option<Finding> {
         }
         // What the user decided about tables is not the function's doing.
         PlanError::NamingChanged { .. }
+        | PlanError::ContractBroken { .. }
+        | PlanError::QuarantineTaken { .. }
         | PlanError::KeyColumnBlocked { .. }
         | PlanError::KeyHashChanged { .. }
         | PlanError::TypeLockConflict { .. }
         | PlanError::HistoryWithoutPrimaryKey { .. }
         | PlanError::TableModeChanged { .. }
+        | PlanError::VersionTimeChanged { .. }
+        | PlanError::VersionTimeUnreadable { .. }
         | PlanError::TableNameChanged { .. } => return None,
         PlanError::AmbiguousPrimaryKey { table, .. } | PlanError::TooManyColumns { table, .. } => {
             ("F-038", Some(format!("insert.{table}")))
