@@ -185,20 +185,6 @@ pub(crate) fn by_hand(what: impl Into<String>) -> DestinationError {
     )
 }
 
-/// A table of ours that somebody has dropped.
-pub(crate) fn gone(table: &str) -> DestinationError {
-    refused(
-        "table_changed_by_hand",
-        format!("table {table} is not as it was left: it is gone"),
-        "`hasmore resync CONNECTION --rebuild` makes it anew with the next sync; or restore it",
-    )
-}
-
-/// Something that a later version has written.
-pub(crate) fn newer(message: &str) -> DestinationError {
-    refused("destination_newer", message, "use a newer version of hasmore with it")
-}
-
 /// Something that we wrote, and that is not as we wrote it.
 pub(crate) fn damaged(doing: &str, said: &str) -> DestinationError {
     refused(

@@ -5,6 +5,7 @@
 
 mod adoption;
 mod arrays;
+mod as_left;
 mod batch;
 mod columns;
 mod contract;
@@ -36,6 +37,7 @@ mod value;
 mod widen;
 
 pub use adoption::{Adoption, Disagreement, FoundColumn, FoundTable};
+pub use as_left::{HeldColumns, check_namespace};
 pub use batch::{Batch, Replacement, Sweep, SweepVerb};
 pub use contract::{Bound, Contract, OnBreach};
 pub use destination::{Counts, Destination, DestinationError, Landed};
@@ -58,4 +60,4 @@ pub use sync::{SyncError, sync};
 pub use table_batch::{TableBatch, Twin};
 pub use time::Timestamp;
 pub use value::{ColumnType, DECIMAL_DIGITS_MAX, DECIMAL_SCALE_MAX};
-pub use widen::widen;
+pub use widen::{widen, widen_text};

@@ -155,6 +155,7 @@ impl Store {
         match self {
             Store::DuckDb(duckdb) => duckdb.find_tables(),
             Store::Postgres(postgres) => postgres.find_tables().await,
+            Store::Sqlite(_) => Err(store::not_with_sqlite("adopt")),
         }
     }
 
@@ -162,6 +163,7 @@ impl Store {
         match self {
             Store::DuckDb(duckdb) => duckdb.last_synced(table),
             Store::Postgres(postgres) => postgres.last_synced(table).await,
+            Store::Sqlite(_) => Err(store::not_with_sqlite("adopt")),
         }
     }
 
@@ -169,6 +171,7 @@ impl Store {
         match self {
             Store::DuckDb(duckdb) => duckdb.adopt(batch),
             Store::Postgres(postgres) => postgres.adopt(batch).await,
+            Store::Sqlite(_) => Err(store::not_with_sqlite("adopt")),
         }
     }
 }

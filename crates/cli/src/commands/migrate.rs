@@ -114,6 +114,7 @@ impl<'a> Source<'a> {
             Store::Postgres(postgres) => {
                 Source::Postgres(Box::new(postgres.begin_reading().await?))
             }
+            Store::Sqlite(_) => return Err(store::not_with_sqlite("migrate")),
         })
     }
 
@@ -154,6 +155,7 @@ impl<'a> Goal<'a> {
             Store::Postgres(postgres) => {
                 Goal::Postgres(Box::new(postgres.begin_copy(batch).await?))
             }
+            Store::Sqlite(_) => return Err(store::not_with_sqlite("migrate")),
         })
     }
 

@@ -1,0 +1,12 @@
+//! SQLite as a destination: a batch is one transaction, with the position in the same file.
+
+mod destination;
+mod landing;
+mod positions;
+mod rebuild;
+mod rows;
+mod statements;
+mod unique;
+
+pub use destination::{Access, Sqlite};
+pub use statements::table_name;
