@@ -4,6 +4,7 @@
 //! here only await a port.
 
 mod arrays;
+mod as_left;
 mod batch;
 mod columns;
 mod destination;
@@ -33,6 +34,7 @@ mod time;
 mod value;
 mod widen;
 
+pub use as_left::HeldColumns;
 pub use batch::{Batch, Replacement, Sweep, SweepVerb};
 pub use destination::{Counts, Destination, DestinationError, Landed};
 pub use event::{Outcome, Readings, Summary, SyncEvent};

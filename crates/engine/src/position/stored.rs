@@ -7,6 +7,7 @@ use protocol::{State, SyncId};
 use serde::{Deserialize, Serialize};
 
 use super::{Chain, Only, Position};
+use crate::destination::DestinationError;
 use crate::held_back::{Approved, HeldBack};
 use crate::policy::{Salt, TableMode};
 use crate::run::Naming;
@@ -131,6 +132,34 @@ impl Position {
             tables: tables.map(|(name, table)| (name.clone(), StoredTable::of(table))).collect(),
         };
         serde_json::to_string(&stored).expect("names and numbers can be written as JSON")
+    }
+
+    /// As [`Position::from_stored`], of the texts that a destination keeps.
+    ///
+    /// # Errors
+    /// `destination_newer` and `destination_damaged`, for the destination to pass on.
+    pub fn from_texts(
+        state: &str,
+        ordinal: u64,
+        sync_id: String,
+        stored: &str,
+    ) -> Result<Position, DestinationError> {
+        let damaged = |said: &str| DestinationError::Refused {
+            code: "destination_damaged",
+            message: format!("reading the position: {said}"),
+            hint: "restore the destination from a backup, or sync into a new one".to_owned(),
+        };
+        let state = State::from_json(state).map_err(|_| damaged("its state is not JSON"))?;
+        Position::from_stored(state, ordinal, SyncId(sync_id), stored).map_err(
+            |error| match error {
+                StoredPositionError::Damaged(_) => damaged(&error.to_string()),
+                StoredPositionError::Newer { .. } => DestinationError::Refused {
+                    code: "destination_newer",
+                    message: error.to_string(),
+                    hint: "use a newer version of hasmore with it".to_owned(),
+                },
+            },
+        )
     }
 
     /// Rebuilds what a commit stored.

@@ -1,5 +1,5 @@
-//! Every case in `cases/`, in memory, on DuckDB and on Postgres, each page landed by itself and pages joined: all end
-//! equal, and as the case expects.
+//! Every case in `cases/`, in memory, on DuckDB, on Postgres and on SQLite, each page landed by itself and pages
+//! joined: all end equal, and as the case expects.
 
 mod case;
 mod play;
@@ -9,6 +9,8 @@ mod print;
 mod support_duckdb;
 #[path = "../support/postgres.rs"]
 mod support_postgres;
+#[path = "../support/sqlite.rs"]
+mod support_sqlite;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,6 +22,7 @@ use crate::case::{Case, Joining};
 use crate::play::play;
 use crate::support_duckdb::DuckDbFile;
 use crate::support_postgres::PostgresSchema;
+use crate::support_sqlite::SqliteFile;
 
 /// Ids of the reference that a case must have, and those among them that are no matter of data: they are
 /// proven where requests travel (`crates/transport/tests/it`).
@@ -84,6 +87,11 @@ fn every_case_on_duckdb() {
 #[test]
 fn every_case_on_postgres() {
     check(PostgresSchema::new);
+}
+
+#[test]
+fn every_case_on_sqlite() {
+    check(SqliteFile::new);
 }
 
 #[test]

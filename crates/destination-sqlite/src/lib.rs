@@ -1,0 +1,10 @@
+//! SQLite as a destination: a batch is one transaction, with the position in the same file.
+
+mod destination;
+mod landing;
+mod positions;
+mod rebuild;
+mod rows;
+mod statements;
+
+pub use destination::Sqlite;
