@@ -10,7 +10,7 @@ use crate::config::{
     CommandConfig, DeleteMode, Keyless, Naming, Size, SoftDeleteTiming, Span, StringInference,
 };
 
-/// Calls a function, page by page, and lands its rows in DuckDB or Postgres, every page exactly once.
+/// Calls a function, page by page, and lands its rows in DuckDB, Postgres or SQLite, every page exactly once.
 #[derive(Debug, Parser)]
 #[command(
     name = "hasmore",
@@ -450,7 +450,7 @@ pub(crate) struct StoredConnection {
     /// A connection; it may be left out where there is only one
     #[arg(value_name = "CONNECTION")]
     pub(crate) connection: Option<String>,
-    /// Look in this DuckDB file or postgres:// address, without a configuration file
+    /// Look in this DuckDB or SQLite file, or postgres:// address, without a configuration file
     #[arg(long, value_name = "DESTINATION")]
     pub(crate) to: Option<PathBuf>,
 }
@@ -477,7 +477,7 @@ pub(crate) struct GivenConnection {
     /// A program that reads the request on standard input and writes the response
     #[arg(long, value_name = "LINE", group = "function")]
     pub(crate) command: Option<CommandConfig>,
-    /// Where rows land: a DuckDB file, or postgres://USER@HOST/DATABASE
+    /// Where rows land: a DuckDB file, a .sqlite file, or postgres://USER@HOST/DATABASE
     #[arg(long, value_name = "DESTINATION", requires = "function")]
     pub(crate) to: Option<PathBuf>,
     /// An API described in YAML

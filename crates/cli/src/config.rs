@@ -43,10 +43,12 @@ pub(crate) struct ConfigFile {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DestinationConfig {
-    /// A DuckDB file, relative to this file, which is made by the first sync; or a Postgres database:
+    /// A DuckDB file, relative to this file, which is made by the first sync; a SQLite file, whose name ends
+    /// in `.sqlite` or `.sqlite3` or stands behind `sqlite:`; or a Postgres database:
     /// `postgres://USER@HOST/DATABASE`. `${NAME}` stands for an environment variable.
     #[schemars(
         example = "warehouse.duckdb",
+        example = "warehouse.sqlite",
         example = "postgres://loader@db.example.com/warehouse",
         example = "${DATABASE_URL}"
     )]

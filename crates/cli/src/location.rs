@@ -14,6 +14,8 @@ use crate::reference;
 pub(crate) enum Location {
     /// A DuckDB file.
     File(PathBuf),
+    /// A SQLite file.
+    Sqlite(PathBuf),
     Postgres(Box<Server>),
 }
 
@@ -36,19 +38,32 @@ impl Location {
                 "the destination is neither a file nor a postgres:// address",
             ));
         }
-        Ok(Location::File(whole(folder, Path::new(&text))))
+        if let Some(path) = text.strip_prefix(SQLITE_PREFIX) {
+            return Ok(Location::Sqlite(whole(folder, Path::new(path))));
+        }
+        let path = whole(folder, Path::new(&text));
+        Ok(if is_sqlite_name(&path) { Location::Sqlite(path) } else { Location::File(path) })
     }
 
+    /// The file that it is, if it is one.
     pub(crate) fn file(&self) -> Option<&Path> {
         match self {
-            Location::File(path) => Some(path),
+            Location::File(path) | Location::Sqlite(path) => Some(path),
             Location::Postgres(_) => None,
+        }
+    }
+
+    /// The file that only one process may write to; the other databases order commits themselves.
+    pub(crate) fn file_to_lock(&self) -> Option<&Path> {
+        match self {
+            Location::File(path) => Some(path),
+            Location::Sqlite(_) | Location::Postgres(_) => None,
         }
     }
 
     pub(crate) fn nul_characters(&self) -> NulCharacters {
         match self {
-            Location::File(_) => NulCharacters::Keep,
+            Location::File(_) | Location::Sqlite(_) => NulCharacters::Keep,
             Location::Postgres(_) => NulCharacters::Remove,
         }
     }
@@ -59,6 +74,8 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Location::File(path) => path.display().fmt(f),
+            Location::Sqlite(path) if is_sqlite_name(path) => path.display().fmt(f),
+            Location::Sqlite(path) => write!(f, "{SQLITE_PREFIX}{}", path.display()),
             Location::Postgres(server) => f.write_str(server.shown()),
         }
     }
@@ -68,6 +85,13 @@ impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// Before the path of a SQLite file that has another name.
+const SQLITE_PREFIX: &str = "sqlite:";
+
+fn is_sqlite_name(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "sqlite" || extension == "sqlite3")
 }
 
 /// Whether an address has its password written out.
@@ -110,6 +134,9 @@ mod tests {
     fn a_destination_is_a_file_or_a_server() {
         check("a.duckdb", Ok("folder/a.duckdb"));
         check("/a.duckdb", Ok("/a.duckdb"));
+        check("a.sqlite", Ok("folder/a.sqlite"));
+        check("sqlite:/a.db", Ok("sqlite:/a.db"));
+        check("sqlite://a.db", Err("unknown_destination"));
         check("${FILE}", Ok("folder/b.duckdb"));
         check("${URL}", Ok("postgres://ada@db/shop"));
         check("postgres://ada:secret@db:6432/shop", Ok("postgres://ada@db:6432/shop"));

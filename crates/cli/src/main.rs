@@ -1,8 +1,8 @@
-//! `hasmore`: calls a function, page by page, and lands its rows in DuckDB or Postgres, every page exactly once.
+//! `hasmore`: calls a function, page by page, and lands its rows in DuckDB, Postgres or SQLite, every page exactly once.
 //!
 //! This crate wires and decides nothing: what a sync is stands in `engine`, how functions are reached in
-//! `transport`, how rows land in `destination-duckdb`
-//! and `destination-postgres`. Each command has a file in `commands`.
+//! `transport`, how rows land in `destination-duckdb`,
+//! `destination-postgres` and `destination-sqlite`. Each command has a file in `commands`.
 
 // What was asked for.
 mod arguments;

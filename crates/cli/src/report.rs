@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use destination_sqlite::table_name as sqlite_name;
 use engine::{ColumnType, Counts, Outcome, SchemaChange, Summary};
 use serde_json::{Value, json};
 
@@ -270,6 +271,7 @@ fn line_to_paste(location: &Location, namespace: &str, table: &str) -> String {
     match location {
         Location::File(file) => duckdb_line(file, namespace, table),
         Location::Postgres(server) => psql_line(server.shown(), namespace, table),
+        Location::Sqlite(file) => sqlite_line(file, namespace, table),
     }
 }
 
@@ -277,6 +279,11 @@ pub(crate) fn duckdb_line(database: &Path, namespace: &str, table: &str) -> Stri
     let path = database.to_string_lossy();
     let query = format!("FROM {} LIMIT 10", table_name(database, namespace, table));
     format!("duckdb {} {}", quoted(&path), quoted(&query))
+}
+
+fn sqlite_line(file: &Path, namespace: &str, table: &str) -> String {
+    let query = format!("SELECT * FROM {} LIMIT 10", identifier(&sqlite_name(namespace, table)));
+    format!("sqlite3 {} {}", quoted(&file.to_string_lossy()), quoted(&query))
 }
 
 fn psql_line(url: &str, namespace: &str, table: &str) -> String {

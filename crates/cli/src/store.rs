@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use destination_duckdb::{DuckDb, DuckDbOptions};
 use destination_postgres::Postgres;
+use destination_sqlite::{Access, Sqlite};
 use engine::{
     Batch, Destination, DestinationError, HistoryEntry, Landed, Policy, Position, Run, Salt,
 };
@@ -26,10 +27,11 @@ pub(crate) struct Stored {
     pub(crate) namespace: String,
 }
 
-/// The destination of one connection, of either kind.
+/// The destination of one connection, of any kind.
 pub(crate) enum Store {
     DuckDb(Box<DuckDb>),
     Postgres(Box<Postgres>),
+    Sqlite(Box<Sqlite>),
 }
 
 impl Destination for Store {
@@ -37,6 +39,7 @@ impl Destination for Store {
         match self {
             Store::DuckDb(duckdb) => duckdb.position().await,
             Store::Postgres(postgres) => postgres.position().await,
+            Store::Sqlite(sqlite) => sqlite.position().await,
         }
     }
 
@@ -44,6 +47,7 @@ impl Destination for Store {
         match self {
             Store::DuckDb(duckdb) => duckdb.commit(batch).await,
             Store::Postgres(postgres) => postgres.commit(batch).await,
+            Store::Sqlite(sqlite) => sqlite.commit(batch).await,
         }
     }
 }
@@ -54,6 +58,7 @@ impl Store {
         match self {
             Store::DuckDb(duckdb) => duckdb.history(),
             Store::Postgres(postgres) => postgres.history().await,
+            Store::Sqlite(sqlite) => sqlite.history(),
         }
     }
 
@@ -62,6 +67,7 @@ impl Store {
         match self {
             Store::DuckDb(duckdb) => duckdb.row_count(table),
             Store::Postgres(postgres) => postgres.row_count(table).await,
+            Store::Sqlite(sqlite) => sqlite.row_count(table),
         }
     }
 
@@ -69,6 +75,7 @@ impl Store {
         match self {
             Store::DuckDb(duckdb) => duckdb.connections(),
             Store::Postgres(postgres) => postgres.connections().await,
+            Store::Sqlite(sqlite) => sqlite.connections(),
         }
     }
 }
@@ -84,9 +91,7 @@ pub(crate) async fn open(connection: &Connection) -> Result<Store, Failure> {
     if let Some(bytes) = connection.memory_bytes_max {
         options.memory_max_bytes = bytes;
     }
-    let open_file =
-        |file: &Path| DuckDb::open(file, &connection.name, &connection.namespace, &options);
-    open_with(&stored, open_file).await
+    open_with(&stored, &options, Access::Write).await
 }
 
 /// Where the next call would go on from; the beginning, if nothing has landed.
@@ -129,35 +134,36 @@ pub(crate) async fn find_salt(connection: &Connection, run: &mut Run) -> Result<
 /// To look at what has landed.
 pub(crate) async fn look(stored: &Stored) -> Result<Store, Failure> {
     must_exist(&stored.location)?;
-    let open_file = |file: &Path| {
-        let (connection, namespace) = (&stored.connection, &stored.namespace);
-        DuckDb::open_read_only(file, connection, namespace, &DuckDbOptions::default())
-    };
-    open_with(stored, open_file).await
+    open_with(stored, &DuckDbOptions::default(), Access::Look).await
 }
 
 /// To change the state of what has landed.
 pub(crate) async fn open_to_change(stored: &Stored) -> Result<Store, Failure> {
     must_exist(&stored.location)?;
-    let open_file = |file: &Path| {
-        let (connection, namespace) = (&stored.connection, &stored.namespace);
-        DuckDb::open(file, connection, namespace, &DuckDbOptions::default())
-    };
-    open_with(stored, open_file).await
+    open_with(stored, &DuckDbOptions::default(), Access::Write).await
 }
 
 async fn open_with(
     stored: &Stored,
-    open_file: impl Fn(&Path) -> Result<DuckDb, DestinationError>,
+    options: &DuckDbOptions,
+    access: Access,
 ) -> Result<Store, Failure> {
+    let (name, namespace) = (stored.connection.as_str(), stored.namespace.as_str());
     match &stored.location {
-        Location::File(file) => match open_file(file) {
-            Ok(duckdb) => Ok(Store::DuckDb(Box::new(duckdb))),
-            Err(error) => Err(explained(error, file)),
-        },
+        Location::File(file) => {
+            let duckdb = match access {
+                Access::Write => DuckDb::open(file, name, namespace, options),
+                Access::Look => DuckDb::open_read_only(file, name, namespace, options),
+            };
+            let duckdb = duckdb.map_err(|error| explained(error, file))?;
+            Ok(Store::DuckDb(Box::new(duckdb)))
+        }
         Location::Postgres(server) => {
-            let opened = Postgres::open(server, &stored.connection, &stored.namespace).await;
+            let opened = Postgres::open(server, name, namespace).await;
             Ok(Store::Postgres(Box::new(opened?)))
+        }
+        Location::Sqlite(file) => {
+            Ok(Store::Sqlite(Box::new(Sqlite::open(file, name, namespace, access)?)))
         }
     }
 }

@@ -3,7 +3,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use engine::{
     Batch, Destination, DestinationError, HistoryEntry, Landed, Position, Schema, StoredConnection,
-    Timestamp,
+    Timestamp, check_namespace,
 };
 
 use crate::database::{Database, DuckDbOptions, SharedDatabase};
@@ -122,17 +122,9 @@ impl DuckDb {
 
     fn stored(&self, database: &mut Database) -> Result<Option<Position>, DestinationError> {
         let stored = self.positions(database)?.read(&self.connection_name)?;
-        match stored {
-            Some(stored) if stored.namespace != self.namespace => Err(refused(
-                "namespace_changed",
-                format!(
-                    "the tables of connection {} are in schema {}, not {}",
-                    self.connection_name, stored.namespace, self.namespace
-                ),
-                "a connection keeps its schema: give it back, or sync under another connection name",
-            )),
-            stored => Ok(stored.map(|stored| stored.position)),
-        }
+        let Some(stored) = stored else { return Ok(None) };
+        check_namespace(&self.connection_name, &stored.namespace, &self.namespace)?;
+        Ok(Some(stored.position))
     }
 
     fn land(&self, batch: &Batch) -> Result<Landed, DestinationError> {

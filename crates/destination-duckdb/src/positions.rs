@@ -3,7 +3,7 @@
 use duckdb::{Connection, OptionalExt, params};
 use engine::{
     Batch, DestinationError, HISTORY_COMMITS_MAX, HistoryEntry, Landed, Position, StoredConnection,
-    StoredPositionError, Timestamp,
+    Timestamp,
 };
 use protocol::{State, SyncId};
 
@@ -72,15 +72,8 @@ impl Positions<'_> {
         .optional()
         .map_err(failed)?;
         let Some(((namespace, sync_id, state, stored), ordinal)) = row else { return Ok(None) };
-        let (sync_id, state, stored): (String, String, String) = (sync_id, state, stored);
-        let position =
-            Position::from_stored(parse_state(&state)?, ordinal, SyncId(sync_id), &stored)
-                .map_err(|error| match error {
-                    StoredPositionError::Newer { .. } => failure::newer(&error.to_string()),
-                    StoredPositionError::Damaged(_) => {
-                        failure::damaged("reading the position", &error.to_string())
-                    }
-                })?;
+        let (state, stored): (String, String) = (state, stored);
+        let position = Position::from_texts(&state, ordinal, sync_id, &stored)?;
         Ok(Some(Stored { namespace, position }))
     }
 

@@ -1,5 +1,6 @@
 use engine::{
     Batch, Destination, DestinationError, HistoryEntry, Landed, Position, Schema, StoredConnection,
+    check_namespace,
 };
 use tokio_postgres::Client;
 
@@ -128,18 +129,9 @@ impl Postgres {
     }
 
     async fn stored(&self, positions: Positions<'_>) -> Result<Option<Position>, DestinationError> {
-        let stored = positions.read(&self.connection_name).await?;
-        match stored {
-            Some(stored) if stored.namespace != self.namespace => Err(refused(
-                "namespace_changed",
-                format!(
-                    "the tables of connection {} are in schema {}, not {}",
-                    self.connection_name, stored.namespace, self.namespace
-                ),
-                "a connection keeps its schema: give it back, or sync under another connection name",
-            )),
-            stored => Ok(stored.map(|stored| stored.position)),
-        }
+        let Some(stored) = positions.read(&self.connection_name).await? else { return Ok(None) };
+        check_namespace(&self.connection_name, &stored.namespace, &self.namespace)?;
+        Ok(Some(stored.position))
     }
 
     async fn look(&mut self) -> Result<Option<Position>, DestinationError> {

@@ -185,11 +185,6 @@ pub(crate) fn by_hand(what: impl Into<String>) -> DestinationError {
     )
 }
 
-/// Something that a later version has written.
-pub(crate) fn newer(message: &str) -> DestinationError {
-    refused("destination_newer", message, "use a newer version of hasmore with it")
-}
-
 /// Something that we wrote, and that is not as we wrote it.
 pub(crate) fn damaged(doing: &str, said: &str) -> DestinationError {
     refused(

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{
-    Batch, ColumnType, Counts, DestinationError, Landed, PrimaryKey, Schema, SchemaChange, Sweep,
-    Table, TableBatch, TableMode, Timestamp, system_columns,
+    Batch, ColumnType, Counts, DestinationError, HeldColumns, Landed, PrimaryKey, Schema,
+    SchemaChange, Sweep, Table, TableBatch, TableMode, Timestamp, system_columns,
 };
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
-use crate::failure::{self, by_hand, refused};
+use crate::failure::{self, by_hand};
 use crate::history;
 use crate::rows;
 use crate::statements::{self, Incoming, Place, Versions};
@@ -27,7 +27,7 @@ pub(crate) struct Landing<'a> {
 #[derive(Default)]
 struct Held {
     is_table: bool,
-    columns: BTreeMap<String, String>,
+    columns: HeldColumns,
 }
 
 impl Landing<'_> {
@@ -35,7 +35,7 @@ impl Landing<'_> {
     pub(crate) async fn land(&self, batch: &Batch) -> Result<Landed, DestinationError> {
         let changes = batch.changes();
         let created: BTreeSet<&str> = changes.iter().filter_map(created_table).collect();
-        self.check_tables(batch, &changes, &created).await?;
+        self.check_tables(batch).await?;
         self.change(batch, &changes, &created).await?;
         let mut landed = Landed::default();
         for (number, table) in batch.tables().enumerate() {
@@ -79,42 +79,20 @@ impl Landing<'_> {
         Place { namespace: self.namespace, table }
     }
 
-    /// Every table that the batch touches and that we know is as we left it, and no other has the name
-    /// of a new one: what we did not make is not ours to write to (Dec-59, F-199).
-    async fn check_tables(
-        &self,
-        batch: &Batch,
-        changes: &[SchemaChange],
-        created: &BTreeSet<&str>,
-    ) -> Result<(), DestinationError> {
-        let mut touched: BTreeSet<&str> = batch.tables().map(TableBatch::table).collect();
-        let sweeps: Vec<_> = batch.sweeps().collect();
-        touched.extend(changes.iter().map(SchemaChange::table));
-        touched.extend(sweeps.iter().map(|sweep| sweep.table.as_str()));
+    /// What we did not make is not ours to write to (Dec-59, F-199).
+    async fn check_tables(&self, batch: &Batch) -> Result<(), DestinationError> {
+        let touched = batch.touched();
         if touched.is_empty() {
             return Ok(());
         }
         let held = self.describe(&touched).await?;
-        for name in touched {
-            match (self.before.tables.get(name), held.get(name)) {
-                (Some(known), Some(held)) => check_table(name, known, held, changes)?,
-                (Some(_), None) => {
-                    return Err(by_hand(format!("table {name} is not as it was left: it is gone")));
-                }
-                (None, Some(_)) if created.contains(name) => {
-                    return Err(refused(
-                        "unmanaged_table",
-                        format!(
-                            "table {}.{name} is there already, and was not made by this connection",
-                            self.namespace
-                        ),
-                        "sync into another schema, or rename or drop that table",
-                    ));
-                }
-                (None, _) => {}
+        batch.check_as_left(self.before, statements::sql_type, |name| match held.get(name) {
+            Some(held) if !held.is_table && self.before.tables.contains_key(name) => {
+                let what = format!("table {name} is not as it was left: it is no table any more");
+                Err(by_hand(what))
             }
-        }
-        Ok(())
+            held => Ok(held.map(|held| held.columns.clone())),
+        })
     }
 
     async fn describe(
@@ -349,36 +327,6 @@ pub(crate) async fn create_namespace(
         .map_err(failed)?;
     if found.is_none() {
         client.batch_execute(&statements::create_schema(namespace)).await.map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn check_table(
-    name: &str,
-    known: &Table,
-    held: &Held,
-    changes: &[SchemaChange],
-) -> Result<(), DestinationError> {
-    let by_hand =
-        |what: String| Err(by_hand(format!("table {name} is not as it was left: {what}")));
-    if !held.is_table {
-        return by_hand("it is no table any more".to_owned());
-    }
-    for (column, column_type) in known.all_columns() {
-        let expected = statements::sql_type(column_type);
-        match held.columns.get(&column) {
-            None => return by_hand(format!("column {column} is gone")),
-            Some(found) if *found != expected => {
-                return by_hand(format!("column {column} is {found}, not {expected}"));
-            }
-            Some(_) => {}
-        }
-    }
-    let changes = changes.iter().filter(|change| change.table() == name);
-    for added in changes.flat_map(SchemaChange::added_columns) {
-        if held.columns.contains_key(added) {
-            return by_hand(format!("a column {added} was added"));
-        }
     }
     Ok(())
 }

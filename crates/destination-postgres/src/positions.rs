@@ -2,7 +2,7 @@
 
 use engine::{
     Batch, DestinationError, HISTORY_COMMITS_MAX, HistoryEntry, Landed, Position, StoredConnection,
-    StoredPositionError, Timestamp,
+    Timestamp,
 };
 use protocol::{State, SyncId};
 use tokio_postgres::types::Type;
@@ -73,14 +73,7 @@ impl Positions<'_> {
             .await
             .map_err(|error| failure::of(&error, "reading the position"))?;
         let Some(row) = row else { return Ok(None) };
-        let (state, sync_id) = (parse_state(row.get(3))?, SyncId(row.get(2)));
-        let position = Position::from_stored(state, unsigned(&row, 1), sync_id, row.get(4))
-            .map_err(|error| match error {
-                StoredPositionError::Newer { .. } => failure::newer(&error.to_string()),
-                StoredPositionError::Damaged(_) => {
-                    failure::damaged("reading the position", &error.to_string())
-                }
-            })?;
+        let position = Position::from_texts(row.get(3), unsigned(&row, 1), row.get(2), row.get(4))?;
         Ok(Some(Stored { namespace: row.get(0), position }))
     }
 

@@ -1,14 +1,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use engine::{
-    Batch, Destination, DestinationError, HistoryEntry, Landed, Position, Schema, StoredConnection,
-};
+use engine::{Batch, Destination, DestinationError, Landed, Position};
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
-use crate::landing::Landing;
-use crate::positions::Positions;
-use crate::statements::Place;
+use crate::positions::CREATE;
+use crate::statements::{identifier, table_name};
 
 /// How long the lock of another writer is waited for: longer than a large commit takes.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -23,63 +20,50 @@ const SETTINGS: &str =
 /// SQLite knows no schemas, so the namespace is part of the names of tables: `shop__orders`. The positions
 /// and their history are in the table `_hasmore_history` of the same file.
 pub struct Sqlite {
-    connection: Connection,
-    connection_name: String,
-    namespace: String,
+    pub(crate) connection: Connection,
+    pub(crate) connection_name: String,
+    pub(crate) namespace: String,
+}
+
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug)]
+pub enum Access {
+    Write,
+    Look,
+}
+
+impl Access {
+    fn flags(self) -> OpenFlags {
+        match self {
+            Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+            Access::Look => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        }
+    }
 }
 
 impl Sqlite {
-    /// Opens a file for syncing; it is created when it is not there. Nothing is written before the first
-    /// commit, and a file that is no SQLite database is left as it is.
+    /// Opens a file. For syncing it is created when it is not there, nothing is written before the first
+    /// commit, and a file that is no SQLite database is left as it is. To look at, it must be there, and
+    /// commits are refused.
     ///
     /// # Errors
     /// With a code and a hint, when the file cannot be reached or is no SQLite database.
-    pub fn open(path: &Path, name: &str, namespace: &str) -> Result<Sqlite, DestinationError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        Sqlite::open_as(path, name, namespace, flags)
-    }
-
-    /// Opens a file to look at it. It must be there; commits are refused.
-    ///
-    /// # Errors
-    /// As [`Sqlite::open`].
-    pub fn look(path: &Path, name: &str, namespace: &str) -> Result<Sqlite, DestinationError> {
-        Sqlite::open_as(path, name, namespace, OpenFlags::SQLITE_OPEN_READ_ONLY)
-    }
-
-    fn open_as(
+    pub fn open(
         path: &Path,
-        name: &str,
+        connection_name: &str,
         namespace: &str,
-        flags: OpenFlags,
+        access: Access,
     ) -> Result<Sqlite, DestinationError> {
         let open = || {
-            let connection = Connection::open_with_flags(path, flags)?;
+            let connection = Connection::open_with_flags(path, access.flags())?;
             connection.busy_timeout(LOCK_WAIT)?;
             connection.execute_batch(SETTINGS)?;
             // The first look at the file: whether it is one of SQLite's.
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-            Ok(connection)
+            connection.table_exists(None, "any").map(|_| connection)
         };
         let connection = open().map_err(of(format!("opening {}", path.display())))?;
-        let (connection_name, namespace) = (name.to_owned(), namespace.to_owned());
+        let (connection_name, namespace) = (connection_name.to_owned(), namespace.to_owned());
         Ok(Sqlite { connection, connection_name, namespace })
-    }
-
-    /// The connection's commits, the newest first; at most [`engine::HISTORY_COMMITS_MAX`].
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn history(&self) -> Result<Vec<HistoryEntry>, DestinationError> {
-        self.positions().history(&self.connection_name)
-    }
-
-    /// Every connection that has committed to this file.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn connections(&self) -> Result<Vec<StoredConnection>, DestinationError> {
-        self.positions().connections()
     }
 
     /// The rows of one of the connection's tables, those marked as deleted too.
@@ -87,43 +71,34 @@ impl Sqlite {
     /// # Errors
     /// When the table is not there, or cannot be read.
     pub fn row_count(&self, table: &str) -> Result<u64, DestinationError> {
-        let table = Place { namespace: &self.namespace, table }.quoted();
-        let query = format!("SELECT count(*) FROM {table}");
+        let query = format!("SELECT count(*) FROM {}", self.quoted(table));
         let count = self.connection.query_row(&query, [], |row| row.get(0));
-        count.map(i64::unsigned_abs).map_err(of(format!("counting the rows of {table}")))
-    }
-
-    fn positions(&self) -> Positions<'_> {
-        Positions { connection: &self.connection }
-    }
-
-    fn stored(&self) -> Result<Option<Position>, DestinationError> {
-        self.positions().read(&self.connection_name, &self.namespace)
+        count.map_err(of(format!("counting the rows of table {table}")))
     }
 
     /// Everything of a commit but its last word.
     fn write(&self, batch: &Batch) -> Result<Landed, DestinationError> {
-        let before = self.stored()?;
-        let found = before.as_ref().map_or(0, Position::ordinal);
-        if found != batch.after() {
-            return Err(DestinationError::Moved { expected: batch.after(), found });
-        }
-        self.positions().create()?;
-        let schema = before.as_ref().map_or(&Schema::default(), Position::schema).clone();
-        let (connection, namespace) = (&self.connection, self.namespace.as_str());
-        let landed = Landing { connection, namespace, before: &schema }.land(batch)?;
-        self.positions().write(&self.connection_name, namespace, batch, &landed)?;
+        let stored = self.stored()?;
+        batch.check_lands_on(&stored)?;
+        self.run(CREATE)?;
+        let landed = self.land(batch, stored.schema())?;
+        self.write_position(batch, &landed).map_err(of("writing the position"))?;
         Ok(landed)
     }
 
-    fn run(&self, statement: &str) -> Result<(), DestinationError> {
+    /// What a table is called in statements.
+    pub(crate) fn quoted(&self, table: &str) -> String {
+        identifier(&table_name(&self.namespace, table))
+    }
+
+    pub(crate) fn run(&self, statement: &str) -> Result<(), DestinationError> {
         self.connection.execute_batch(statement).map_err(of(statement))
     }
 }
 
 impl Destination for Sqlite {
     async fn position(&mut self) -> Result<Position, DestinationError> {
-        Ok(self.stored()?.unwrap_or_default())
+        self.stored()
     }
 
     async fn commit(&mut self, batch: &Batch) -> Result<Landed, DestinationError> {
@@ -151,34 +126,24 @@ pub(crate) fn of(doing: impl Into<String>) -> impl Fn(Error) -> DestinationError
         let (code, hint) = match code {
             // Whether it has landed, the position tells.
             ErrorCode::SystemIoFailure => return DestinationError::Unavailable(message),
-            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => (
-                "destination_locked",
-                "end the program that writes to the file, or reads it for long",
-            ),
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+                ("destination_locked", "end the program that writes to the file, or reads it long")
+            }
             ErrorCode::DiskFull => ("disk_full", "free some space: it goes on where it stopped"),
-            ErrorCode::ReadOnly => {
-                ("destination_read_only", "make the file and its folder writable")
-            }
-            ErrorCode::CannotOpen => {
-                ("destination_not_found", "check the path, and create the folder")
-            }
-            ErrorCode::PermissionDenied => {
-                ("destination_permission", "make the file readable and writable")
-            }
-            ErrorCode::NotADatabase => {
-                ("destination_not_sqlite", "name another file: this one was left as it is")
-            }
+            ErrorCode::ReadOnly => ("destination_read_only", "make file and folder writable"),
+            ErrorCode::CannotOpen => ("destination_not_found", "check the path; make the folder"),
+            ErrorCode::PermissionDenied => ("destination_permission", "make the file readable"),
+            ErrorCode::NotADatabase => ("destination_not_sqlite", "name another file"),
             ErrorCode::DatabaseCorrupt => ("destination_damaged", "restore the file from a backup"),
             ErrorCode::TooBig => ("value_too_large", "let the function send less of it"),
             // We make no constraint but the key's, and that is looked at.
-            ErrorCode::ConstraintViolation => (
-                "table_changed_by_hand",
-                "drop the index, constraint or trigger that was added by hand",
-            ),
-            _ => (
-                "destination_error",
-                "nothing was written; sync again, and report this if it stays",
-            ),
+            ErrorCode::ConstraintViolation => {
+                ("table_changed_by_hand", "drop the index or trigger that was added by hand")
+            }
+            _ if message.contains("too many columns") => {
+                ("too_many_columns", "let the function send such data as one nested object")
+            }
+            _ => ("destination_error", "nothing was written; report this if it stays"),
         };
         DestinationError::Refused { code, message, hint: hint.to_owned() }
     }

@@ -7,4 +7,5 @@ mod rebuild;
 mod rows;
 mod statements;
 
-pub use destination::Sqlite;
+pub use destination::{Access, Sqlite};
+pub use statements::table_name;

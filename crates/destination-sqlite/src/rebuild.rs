@@ -2,40 +2,58 @@
 
 use std::collections::BTreeMap;
 
-use engine::{SchemaChange, Table, system_columns};
+use engine::{HeldColumns, SchemaChange, Table, system_columns};
 use rusqlite::{Connection, Result};
 
+use crate::destination::Sqlite;
 use crate::rows;
-use crate::statements::{self, Place, identifier};
+use crate::statements::{self, identifier, table_name};
 
 /// Gone again before the commit.
 const REBUILT: &str = "_hasmore_rebuilt";
 const MADE_BY_HAND: &str = "SELECT sql FROM sqlite_schema WHERE tbl_name = ?1 COLLATE NOCASE \
     AND type IN ('index', 'trigger') AND sql IS NOT NULL";
 
-/// Writes the rows of a table, changed, into one of its new shape that takes its name. Indexes and
-/// triggers that were made by hand are made again; views go on.
-pub(crate) fn rebuild(
-    connection: &Connection,
-    namespace: &str,
-    before: &Table,
-    after: &Table,
-    changes: &[&SchemaChange],
-) -> Result<()> {
-    let place = Place { namespace, table: changes[0].table() };
-    let by_hand: Vec<String> = connection
-        .prepare(MADE_BY_HAND)?
-        .query_map([place.name()], |row| row.get(0))?
-        .collect::<Result<_>>()?;
-    let mut rows = Selected::all(before);
-    for change in changes {
-        rows.change(connection, change, before, namespace)?;
+impl Sqlite {
+    /// Writes the rows of a table, changed, into one of its new shape that takes its name. Columns,
+    /// indexes and triggers that were made by hand are made again; views go on.
+    pub(crate) fn rebuild(
+        &self,
+        before: &Table,
+        after: &Table,
+        changes: &[&SchemaChange],
+    ) -> Result<()> {
+        let (file, name) = (&self.connection, changes[0].table());
+        let mut by_hand = file.prepare(MADE_BY_HAND)?;
+        let by_hand = by_hand
+            .query_map([table_name(&self.namespace, name)], |row| row.get(0))?
+            .collect::<Result<Vec<String>>>()?;
+        let mut rows = Selected::all(before);
+        let mut added = self.held_columns(name)?;
+        added.retain(|name, _| !rows.columns.contains_key(name));
+        changes.iter().try_for_each(|change| rows.change(self, change, before))?;
+        file.execute_batch(&statements::create_table(REBUILT, after))?;
+        for (name, declared) in &added {
+            let column = identifier(name);
+            let add = format!("ALTER TABLE {REBUILT} ADD COLUMN {column} {declared}");
+            file.execute_batch(&add)?;
+            rows.set(name, &format!("held.{column}"));
+        }
+        let table = self.quoted(name);
+        rows.copy(file, &table, REBUILT)?;
+        file.execute_batch(&format!(
+            "DROP TABLE {table}; ALTER TABLE {REBUILT} RENAME TO {table}"
+        ))?;
+        by_hand.iter().try_for_each(|statement| file.execute_batch(statement))
     }
-    rows.copy(connection, &place.quoted(), REBUILT, after)?;
-    let (table, rebuilt) = (place.quoted(), identifier(REBUILT));
-    connection
-        .execute_batch(&format!("DROP TABLE {table}; ALTER TABLE {rebuilt} RENAME TO {table}"))?;
-    by_hand.iter().try_for_each(|statement| connection.execute_batch(statement))
+
+    /// The columns of a table with their declared types; none where it is not there.
+    pub(crate) fn held_columns(&self, table: &str) -> Result<HeldColumns> {
+        let query = "SELECT name, type FROM pragma_table_info(?1)";
+        let name = table_name(&self.namespace, table);
+        let mut statement = self.connection.prepare(query)?;
+        statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    }
 }
 
 /// Rows of a table: for each column what it says, and a condition.
@@ -52,31 +70,25 @@ impl Selected {
         Selected { columns: columns.collect(), condition: "TRUE".to_owned() }
     }
 
-    fn change(
-        &mut self,
-        connection: &Connection,
-        change: &SchemaChange,
-        before: &Table,
-        namespace: &str,
-    ) -> Result<()> {
+    fn change(&mut self, sqlite: &Sqlite, change: &SchemaChange, before: &Table) -> Result<()> {
         match change {
             SchemaChange::CreateTable { .. } => unreachable!("a table is created whole"),
             SchemaChange::AddColumn { column, .. } => self.set(column, "NULL"),
             SchemaChange::AddSoftDeletes { .. } => self.set(system_columns::DELETED, "FALSE"),
             SchemaChange::WidenColumn { column, from, to, .. } => {
                 let name = format!("hasmore_{from}_as_{to}");
-                rows::register_widening(connection, &name, *from, *to)?;
+                rows::register_widening(&sqlite.connection, &name, *from, *to)?;
                 let value = format!("{}({})", identifier(&name), self.columns[column]);
                 self.set(column, &value);
             }
             SchemaChange::StartHistory { .. } => self.start_history(),
             SchemaChange::EndHistory { kept_as, table } => {
                 let keys = system_columns::key_columns(&before.primary_key);
+                let [table, kept] = [table, kept_as].map(|name| sqlite.quoted(name));
                 let mut older = Selected::all(before);
-                let (place, kept) =
-                    (Place { namespace, table }.quoted(), Place { namespace, table: kept_as });
-                older.condition = statements::is_older(&place, &keys);
-                older.copy(connection, &place, &kept.name(), before)?;
+                older.condition = statements::is_older(&table, &keys);
+                sqlite.connection.execute_batch(&statements::create_table(&kept, before))?;
+                older.copy(&sqlite.connection, &table, &kept)?;
                 self.condition = format!("NOT {}", older.condition);
                 self.set(system_columns::DELETED, "NOT held._fivetran_active");
                 for (name, _) in system_columns::OF_HISTORY {
@@ -107,15 +119,12 @@ impl Selected {
         self.columns.insert(column.to_owned(), value.to_owned());
     }
 
-    /// Into a new table.
-    fn copy(&self, connection: &Connection, from: &str, to: &str, shape: &Table) -> Result<()> {
+    fn copy(&self, connection: &Connection, from: &str, to: &str) -> Result<()> {
         let names = self.columns.keys().map(|name| identifier(name)).collect::<Vec<_>>().join(", ");
         let values = self.columns.values().cloned().collect::<Vec<_>>().join(", ");
-        connection.execute_batch(&statements::create_table(to, shape))?;
+        let condition = &self.condition;
         connection.execute_batch(&format!(
-            "INSERT INTO {} ({names}) SELECT {values} FROM {from} AS held WHERE {}",
-            identifier(to),
-            self.condition
+            "INSERT INTO {to} ({names}) SELECT {values} FROM {from} AS held WHERE {condition}"
         ))
     }
 }

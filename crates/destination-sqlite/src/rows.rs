@@ -6,50 +6,40 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray};
 use arrow_schema::FieldRef;
-use engine::{ColumnType, TableBatch, widen};
-use protocol::json;
+use engine::{ColumnType, TableBatch, widen, widen_text};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Result, Statement};
 
-/// Rows whose columns are bound to the parameters of statements, the first to `?1`.
-pub(crate) struct Rows {
-    columns: Vec<ArrayRef>,
-    count: usize,
+/// Columns as they are stored.
+pub(crate) fn stored_columns(rows: &RecordBatch, table: &TableBatch) -> Vec<ArrayRef> {
+    let column = |(field, array): (&FieldRef, &ArrayRef)| {
+        let known = table.columns().iter().find(|column| column.0 == *field.name());
+        stored(array, known.expect("rows have columns of their table").1)
+    };
+    rows.schema_ref().fields().iter().zip(rows.columns()).map(column).collect()
 }
 
-impl Rows {
-    pub(crate) fn of(rows: &RecordBatch, table: &TableBatch) -> Rows {
-        let column = |(field, array): (&FieldRef, &ArrayRef)| {
-            let known = table.columns().iter().find(|column| column.0 == *field.name());
-            stored(array, known.expect("rows have columns of their table").1)
-        };
-        let columns = rows.schema_ref().fields().iter().zip(rows.columns()).map(column);
-        Rows { columns: columns.collect(), count: rows.num_rows() }
+/// Runs a statement for one row, whose columns are bound to `?1`, `?2`, …; answers how many rows it wrote.
+pub(crate) fn execute(
+    statement: &mut Statement<'_>,
+    columns: &[ArrayRef],
+    row: usize,
+) -> Result<u64> {
+    for (parameter, column) in (1..=statement.parameter_count()).zip(columns) {
+        statement.raw_bind_parameter(parameter, ToSqlOutput::Borrowed(value(column, row)))?;
     }
-
-    pub(crate) fn numbers(&self) -> std::ops::Range<usize> {
-        0..self.count
-    }
-
-    /// Runs a statement for one row; answers how many rows it wrote.
-    pub(crate) fn execute(&self, statement: &mut Statement<'_>, row: usize) -> Result<u64> {
-        for parameter in 1..=statement.parameter_count() {
-            let value = value(&self.columns[parameter - 1], row);
-            statement.raw_bind_parameter(parameter, ToSqlOutput::Borrowed(value))?;
-        }
-        Ok(statement.raw_execute()? as u64)
-    }
+    Ok(statement.raw_execute()? as u64)
 }
 
 /// Booleans, longs and doubles stay; all else is text.
 fn stored(array: &ArrayRef, column_type: ColumnType) -> ArrayRef {
     match column_type {
         ColumnType::Boolean | ColumnType::Long | ColumnType::Double => Arc::clone(array),
-        ColumnType::LocalDateTime | ColumnType::Instant => {
+        _ if is_moment(column_type) => {
             let texts = widen(array, column_type, ColumnType::String);
-            let texts = texts.as_string::<i32>();
-            Arc::new(texts.iter().map(|text| text.map(moment)).collect::<StringArray>())
+            let texts = texts.as_string::<i32>().iter().map(|text| text.map(moment));
+            Arc::new(texts.collect::<StringArray>())
         }
         _ => widen(array, column_type, ColumnType::String),
     }
@@ -101,33 +91,24 @@ pub(crate) fn register_widening(
 
 fn widened(value: ValueRef<'_>, from: ColumnType, to: ColumnType) -> Result<Value> {
     let text = match value {
-        ValueRef::Integer(value) if from == ColumnType::Boolean => (value != 0).to_string(),
         #[allow(clippy::cast_precision_loss, reason = "the shape says that no value is rounded")]
         ValueRef::Integer(value) if to == ColumnType::Double => {
             return Ok(Value::Real(value as f64));
         }
+        ValueRef::Integer(value) if from == ColumnType::Boolean => (value != 0).to_string(),
         ValueRef::Integer(value) => value.to_string(),
         ValueRef::Real(value) => {
             let array: ArrayRef = Arc::new(Float64Array::from(vec![value]));
             let text = widen(&array, ColumnType::Double, ColumnType::String);
             text.as_string::<i32>().value(0).to_owned()
         }
-        value => match from {
-            ColumnType::LocalDateTime | ColumnType::Instant => short_moment(value.as_str()?),
-            ColumnType::LocalDate if to == ColumnType::LocalDateTime => {
-                format!("{}T00:00:00.000000", value.as_str()?)
-            }
-            _ => value.as_str()?.to_owned(),
-        },
+        text if is_moment(from) => short_moment(text.as_str()?),
+        text => text.as_str()?.to_owned(),
     };
-    let is_scalar = matches!(
-        from,
-        ColumnType::Boolean | ColumnType::Long | ColumnType::Decimal { .. } | ColumnType::Double
-    );
-    if to == ColumnType::Json && !is_scalar {
-        let mut quoted = String::with_capacity(text.len() + 2);
-        json::quote(&text, &mut quoted);
-        return Ok(Value::Text(quoted));
-    }
-    Ok(Value::Text(text))
+    let text = widen_text(&text, from, to);
+    Ok(Value::Text(if is_moment(to) { moment(&text) } else { text }))
+}
+
+fn is_moment(column_type: ColumnType) -> bool {
+    matches!(column_type, ColumnType::LocalDateTime | ColumnType::Instant)
 }

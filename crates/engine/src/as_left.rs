@@ -4,13 +4,45 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::batch::Batch;
 use crate::destination::DestinationError;
+use crate::position::Position;
 use crate::schema::{Schema, SchemaChange, Table};
 use crate::value::ColumnType;
 
 /// A table as it is found: its columns, with their types as the destination itself prints them.
 pub type HeldColumns = BTreeMap<String, String>;
 
+/// Refuses a connection whose tables are in another namespace: the tables would be made again there.
+///
+/// # Errors
+/// `namespace_changed`.
+pub fn check_namespace(
+    connection: &str,
+    stored: &str,
+    namespace: &str,
+) -> Result<(), DestinationError> {
+    if stored == namespace {
+        return Ok(());
+    }
+    Err(DestinationError::Refused {
+        code: "namespace_changed",
+        message: format!(
+            "the tables of connection {connection} are in schema {stored}, not {namespace}"
+        ),
+        hint: "a connection keeps its schema: give it back, or sync under another connection name"
+            .to_owned(),
+    })
+}
+
 impl Batch {
+    /// Refuses a batch that was planned on another position than the one that is stored.
+    ///
+    /// # Errors
+    /// [`DestinationError::Moved`].
+    pub fn check_lands_on(&self, stored: &Position) -> Result<(), DestinationError> {
+        let (expected, found) = (self.after, stored.ordinal());
+        if expected == found { Ok(()) } else { Err(DestinationError::Moved { expected, found }) }
+    }
+
     /// The tables that the batch changes, writes to, or sweeps.
     pub fn touched(&self) -> BTreeSet<&str> {
         let tables = self.tables.keys().chain(self.sweeps.keys()).map(String::as_str);

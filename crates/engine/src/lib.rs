@@ -34,7 +34,7 @@ mod time;
 mod value;
 mod widen;
 
-pub use as_left::HeldColumns;
+pub use as_left::{HeldColumns, check_namespace};
 pub use batch::{Batch, Replacement, Sweep, SweepVerb};
 pub use destination::{Counts, Destination, DestinationError, Landed};
 pub use event::{Outcome, Readings, Summary, SyncEvent};
@@ -56,4 +56,4 @@ pub use sync::{SyncError, sync};
 pub use table_batch::TableBatch;
 pub use time::Timestamp;
 pub use value::{ColumnType, DECIMAL_DIGITS_MAX, DECIMAL_SCALE_MAX};
-pub use widen::widen;
+pub use widen::{widen, widen_text};

@@ -61,6 +61,22 @@ pub fn widen(array: &ArrayRef, from: ColumnType, to: ColumnType) -> ArrayRef {
     }
 }
 
+/// [`widen`] of one value that is kept as its text, in the form that [`widen`] writes: from that form of
+/// `from` to that of `to`.
+pub fn widen_text(text: &str, from: ColumnType, to: ColumnType) -> String {
+    use ColumnType::{Boolean, Decimal, Double, Json, LocalDateTime, Long};
+    match (from, to) {
+        (Boolean | Long | Decimal { .. } | Double, _) => text.to_owned(),
+        (_, Json) => {
+            let mut quoted = String::with_capacity(text.len() + 2);
+            json::quote(text, &mut quoted);
+            quoted
+        }
+        (ColumnType::LocalDate, LocalDateTime) => format!("{text}T00:00:00"),
+        _ => text.to_owned(),
+    }
+}
+
 fn decimals<T: arrow_array::ArrowPrimitiveType>(
     values: &PrimitiveArray<T>,
     scale: u8,

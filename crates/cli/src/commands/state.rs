@@ -132,7 +132,7 @@ pub(super) async fn land_change(
     plan: impl Fn(&Position, &Run) -> Batch,
 ) -> Result<u64, Failure> {
     let lock = |file| Lock::acquire(file, Work::Change, &stored.connection);
-    let _lock = stored.location.file().map(lock).transpose()?;
+    let _lock = stored.location.file_to_lock().map(lock).transpose()?;
     let mut destination = store::open_to_change(stored).await?;
     let position = landed(stored, destination.position().await?)?;
     let batch = plan(&position, &run_of(stored));

@@ -84,8 +84,7 @@ async fn pull(
     stop: &Stop,
     on_event: &mut (impl FnMut(SyncEvent<'_>) + Send),
 ) -> Result<(), Failure> {
-    // A server orders its commits itself.
-    let _lock = match connection.destination()?.file() {
+    let _lock = match connection.destination()?.file_to_lock() {
         Some(file) if arguments.force => {
             Some(Lock::acquire_by_force(file, Work::Sync, &connection.name)?)
         }

@@ -241,7 +241,7 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     config(
         "no_destination_file",
-        "The DuckDB file is not there yet.",
+        "The DuckDB or SQLite file is not there yet.",
         "The first sync makes it: hasmore sync. If there was one, check the path.",
     ),
     config(
@@ -272,7 +272,7 @@ pub(super) const ALL: &[Explanation] = &[
     config(
         "unknown_destination",
         "The destination is neither a file nor a Postgres database.",
-        "Name a DuckDB file, as in --to warehouse.duckdb, or --to postgres://USER@HOST/DATABASE.",
+        "Name a DuckDB file, as in --to warehouse.duckdb, a SQLite file, as in --to warehouse.sqlite or --to sqlite:warehouse.db, or --to postgres://USER@HOST/DATABASE.",
     ),
     config("usage", "The command line cannot be read.", "hasmore help shows how it is written."),
     function(
@@ -372,7 +372,7 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     destination(
         "destination_damaged",
-        "The DuckDB file, or what hasmore keeps in the destination, cannot be read.",
+        "The DuckDB or SQLite file, or what hasmore keeps in the destination, cannot be read.",
         "Restore it from a backup, or sync into a new one.",
     ),
     destination(
@@ -397,7 +397,7 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     destination(
         "destination_locked",
-        "Another program has the DuckDB file open; or, in Postgres, another session holds a lock on a table or commits for the same connection.",
+        "Another program has the DuckDB file open; or has written to the SQLite file, or read it, for more than 30 seconds; or, in Postgres, another session holds a lock on a table or commits for the same connection.",
         "Close it: a DuckDB file has one writer, and no reader beside it. In Postgres pg_stat_activity and pg_locks show whose lock it is; lock_timeout, set for the user, says how long it is waited for (30s).",
     ),
     destination(
@@ -412,8 +412,13 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     destination(
         "destination_not_found",
-        "The folder of the DuckDB file, or the Postgres database, is not there.",
+        "The folder of the DuckDB or SQLite file, or the Postgres database, is not there.",
         "Make it, or correct its name.",
+    ),
+    destination(
+        "destination_not_sqlite",
+        "The file is no SQLite database, or is encrypted; it was left as it is.",
+        "Name another file.",
     ),
     destination(
         "destination_out_of_memory",
@@ -422,13 +427,13 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     destination(
         "destination_permission",
-        "The DuckDB file or its folder may not be written; or the Postgres user lacks a right.",
+        "The DuckDB or SQLite file or its folder may not be written; or the Postgres user lacks a right.",
         "Give this user the right to read and write both; docs/guide/postgres.md lists the rights in Postgres.",
     ),
     destination(
         "destination_read_only",
-        "The Postgres server is a standby, or transactions are read-only for this user; a DuckDB file was opened to be looked at only.",
-        "Name the primary server, or turn default_transaction_read_only off for this user. Nothing was written.",
+        "The Postgres server is a standby, or transactions are read-only for this user; a SQLite file or its folder may not be written; a DuckDB file was opened to be looked at only.",
+        "Name the primary server, or turn default_transaction_read_only off for this user; or make the file and its folder writable. Nothing was written.",
     ),
     destination(
         "destination_tls",
@@ -477,7 +482,7 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     destination(
         "value_too_large",
-        "A row, a key, or nested data is larger than Postgres holds: rows of 8 KB without their long texts, keys of 2,700 bytes, some ten thousand levels of nesting.",
+        "A row, a key, or nested data is larger than Postgres holds: rows of 8 KB without their long texts, keys of 2,700 bytes, some ten thousand levels of nesting; or a text of more than 1 GB in SQLite.",
         "Let the function send less of it, or declare another key. DuckDB holds such rows.",
     ),
     entry(

@@ -1,5 +1,5 @@
-//! The built binary, end to end: against a scripted function, into real DuckDB files and a real
-//! Postgres.
+//! The built binary, end to end: against a scripted function, into real DuckDB and SQLite files
+//! and a real Postgres.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
@@ -34,6 +34,7 @@ mod schema;
 mod secrets;
 mod serve;
 mod setup_test;
+mod sqlite;
 #[cfg(target_os = "linux")]
 mod startup;
 mod state;

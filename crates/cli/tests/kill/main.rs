@@ -31,6 +31,13 @@ fn a_hundred_kills_lose_nothing_and_double_nothing() {
 }
 
 #[test]
+fn a_hundred_kills_beside_sqlite_lose_nothing_and_double_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let undisturbed = Place::sqlite(folder.path(), "undisturbed.sqlite");
+    kill_a_hundred_times(&Place::sqlite(folder.path(), "killed.sqlite"), &undisturbed);
+}
+
+#[test]
 fn a_hundred_kills_beside_postgres_lose_nothing_and_double_nothing() {
     kill_a_hundred_times(&Place::postgres("killed"), &Place::postgres("undisturbed"));
 }

@@ -1,4 +1,4 @@
-//! Where the facts land: a DuckDB file, or a schema in Postgres.
+//! Where the facts land: a DuckDB file, a SQLite file, or a schema in Postgres.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,17 @@ use postgres::NoTls;
 /// The connection's name is that of its schema.
 pub(crate) enum Place {
     File(PathBuf),
+    Sqlite(PathBuf),
     Postgres { name: String },
 }
 
 impl Place {
     pub(crate) fn file(folder: &Path, name: &str) -> Place {
         Place::File(folder.join(name))
+    }
+
+    pub(crate) fn sqlite(folder: &Path, name: &str) -> Place {
+        Place::Sqlite(folder.join(name))
     }
 
     /// A schema that no other test has.
@@ -26,7 +31,7 @@ impl Place {
 
     pub(crate) fn connection(&self) -> &str {
         match self {
-            Place::File(_) => "facts",
+            Place::File(_) | Place::Sqlite(_) => "facts",
             Place::Postgres { name } => name,
         }
     }
@@ -34,7 +39,9 @@ impl Place {
     /// As `--to` takes it. The server knows its sessions by the name of the connection.
     pub(crate) fn to(&self) -> String {
         match self {
-            Place::File(path) => path.to_str().expect("a path of UTF-8").to_owned(),
+            Place::File(path) | Place::Sqlite(path) => {
+                path.to_str().expect("a path of UTF-8").to_owned()
+            }
             Place::Postgres { name } => {
                 let url = postgres_cluster::url();
                 let separator = if url.contains('?') { '&' } else { '?' };
@@ -53,6 +60,15 @@ impl Place {
                 let query = "SELECT state FROM _hasmore.positions WHERE connection = 'facts'";
                 (tables > 0)
                     .then(|| database.query_row(query, [], |row| row.get(0)).expect("a position"))
+            }
+            Place::Sqlite(path) => {
+                let database = open_sqlite(path);
+                if !database.table_exists(None, "_hasmore_history").expect("the catalogue") {
+                    return None;
+                }
+                let query = "SELECT state FROM _hasmore_history WHERE connection = 'facts' \
+                             ORDER BY ordinal DESC LIMIT 1";
+                Some(database.query_row(query, [], |row| row.get(0)).expect("a position"))
             }
             Place::Postgres { name } => {
                 let mut client = connect();
@@ -76,6 +92,16 @@ impl Place {
                     "SELECT subject, fact, note::VARCHAR FROM facts.{table} ORDER BY fact, subject"
                 );
                 let columns = |row: &duckdb::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                let mut statement = database.prepare(&sql).expect("a table");
+                let rows = statement.query_map([], columns).expect("rows");
+                rows.map(|row| row.expect("a row")).collect()
+            }
+            Place::Sqlite(path) => {
+                let database = open_sqlite(path);
+                let sql = format!(
+                    "SELECT subject, fact, CAST(note AS TEXT) FROM facts__{table} ORDER BY fact, subject"
+                );
+                let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
                 let mut statement = database.prepare(&sql).expect("a table");
                 let rows = statement.query_map([], columns).expect("rows");
                 rows.map(|row| row.expect("a row")).collect()
@@ -104,6 +130,10 @@ impl Drop for Place {
 
 fn open(path: &Path) -> duckdb::Connection {
     duckdb::Connection::open(path).expect("the file opens after any death")
+}
+
+fn open_sqlite(path: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(path).expect("the file opens after any death")
 }
 
 pub(crate) fn connect() -> postgres::Client {

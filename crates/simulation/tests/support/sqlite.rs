@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use destination_sqlite::Sqlite;
+use destination_sqlite::{Access, Sqlite};
 use engine::ColumnType;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -22,12 +22,12 @@ impl SqliteFile {
         SqliteFile { folder: TempDir::new().expect("a temporary folder") }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("warehouse.sqlite")
     }
 
     /// A look at the file, as any other program has it.
-    fn connect(&self) -> Connection {
+    pub(crate) fn connect(&self) -> Connection {
         Connection::open(self.path()).expect("the file opens")
     }
 }
@@ -37,7 +37,7 @@ impl Storage for SqliteFile {
     const JOINED_STORIES: u64 = 24;
 
     fn open(&self) -> Sqlite {
-        Sqlite::open(&self.path(), "shop", NAMESPACE).expect("the file opens")
+        Sqlite::open(&self.path(), "shop", NAMESPACE, Access::Write).expect("the file opens")
     }
 
     fn read(&self, table: &str) -> Option<StoredTable> {
