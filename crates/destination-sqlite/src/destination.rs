@@ -2,6 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use engine::{Batch, Destination, DestinationError, Landed, Position};
+use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
 use crate::positions::CREATE;
@@ -118,6 +119,12 @@ pub(crate) fn of(doing: impl Into<String>) -> impl Fn(Error) -> DestinationError
     let doing = doing.into();
     move |error| {
         let (code, said) = match &error {
+            // Its text is the user's own, and may quote a row.
+            Error::SqliteFailure(failure, _)
+                if failure.extended_code == SQLITE_CONSTRAINT_TRIGGER =>
+            {
+                (failure.code, Some("a trigger that was added by hand refuses a row".to_owned()))
+            }
             Error::SqliteFailure(failure, said) => (failure.code, said.clone()),
             Error::SqlInputError { error, msg, .. } => (error.code, Some(msg.clone())),
             _ => (ErrorCode::Unknown, Some("it holds what hasmore did not write".to_owned())),

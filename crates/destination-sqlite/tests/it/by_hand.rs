@@ -47,12 +47,17 @@ fn what_was_changed_by_hand_is_refused() {
         ("DROP TABLE shop__t", r#"[{"id":2,"n":2}]"#),
         ("ALTER TABLE shop__t DROP COLUMN n", r#"[{"id":2,"n":2}]"#),
         ("ALTER TABLE shop__t ADD COLUMN m TEXT", r#"[{"id":2,"m":2}]"#),
+        (
+            "CREATE TRIGGER no BEFORE INSERT ON shop__t BEGIN SELECT RAISE(ABORT, 'secret'); END",
+            r#"[{"id":2,"n":1}]"#,
+        ),
         ("CREATE UNIQUE INDEX one_n ON shop__t (n)", r#"[{"id":2,"n":1}]"#),
     ] {
         let mut bench = bench(by_hand);
         bench.begin_sync();
         let refused = bench.land(page, true).expect_err(by_hand);
         assert_eq!(refused.code(), "table_changed_by_hand", "{by_hand}: {refused}");
+        assert!(!refused.to_string().contains("secret"), "{refused}");
         assert_eq!(bench.position().ordinal(), 1, "{by_hand}: nothing has landed");
     }
 }
