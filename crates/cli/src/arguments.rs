@@ -1,11 +1,16 @@
 //! What can be said on the command line.
 
+mod check;
+mod recording;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::check::observation::Target;
+pub(crate) use check::CheckArguments;
+pub(crate) use recording::{DiffArguments, RecordArguments, ReplayArguments};
+
 use crate::config::{
     CommandConfig, DeleteMode, Keyless, Naming, Size, SoftDeleteTiming, Span, StringInference,
 };
@@ -78,6 +83,12 @@ pub(crate) enum Command {
     Schema(SchemaCommand),
     /// Tell whether a function is right: protocol, repeated calls, lost rows, limits; nothing is stored
     Check(CheckArguments),
+    /// Keep every call of a function as files, without secrets; nothing is stored
+    Record(RecordArguments),
+    /// Make recorded calls again, with no network: land them, or see whether a function answers as then
+    Replay(ReplayArguments),
+    /// Sync two functions apart from what has landed, and tell where their tables are not the same
+    Diff(DiffArguments),
     /// Show or change what a function is told with the next call
     #[command(subcommand)]
     State(StateCommand),
@@ -257,36 +268,6 @@ pub(crate) struct TestArguments {
     /// Print one JSON object for each connection
     #[arg(long)]
     pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) given: GivenConnection,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CheckArguments {
-    /// Connections of the configuration file; all of them if none is named
-    #[arg(value_name = "CONNECTION", conflicts_with = "function")]
-    pub(crate) connections: Vec<String>,
-    /// The most pages of each sync
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
-    pub(crate) pages: usize,
-    /// The cloud whose limits count; by default the one that the function shows
-    #[arg(long, value_name = "CLOUD", value_enum)]
-    pub(crate) target: Option<Target>,
-    /// Do not let the API behind the function fail on purpose
-    #[arg(long)]
-    pub(crate) no_faults: bool,
-    /// Show values of rows and states where answers differ
-    #[arg(long)]
-    pub(crate) show_values: bool,
-    /// Print one JSON object for each connection
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Write a report for a CI's list of tests
-    #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<PathBuf>,
-    /// Write a report as a page
-    #[arg(long, value_name = "FILE")]
-    pub(crate) html: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) given: GivenConnection,
 }
@@ -501,7 +482,7 @@ pub(crate) struct StoredConnection {
 }
 
 /// A connection given whole on the command line, without a configuration file.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "A connection without a configuration file")]
 pub(crate) struct GivenConnection {
     /// A Lambda handler on this machine: folder/file.function

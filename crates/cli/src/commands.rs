@@ -4,6 +4,7 @@ mod adopt;
 mod check;
 mod config;
 pub(crate) mod demo;
+mod diff;
 mod explain;
 mod init;
 mod manifest;
@@ -11,6 +12,8 @@ mod migrate;
 mod package;
 mod preview;
 mod read;
+mod record;
+mod replay;
 mod resync;
 mod schema;
 mod serve;
@@ -49,6 +52,9 @@ pub(crate) fn run(arguments: &Arguments, log: &Arc<Log>) -> Result<Exit, Failure
         Command::Adopt(arguments) => adopt::run(global, arguments),
         Command::Schema(command) => schema::run(global, command),
         Command::Check(arguments) => check::run(global, arguments, log),
+        Command::Record(arguments) => record::run(global, arguments, log),
+        Command::Replay(arguments) => replay::run(global, arguments, log),
+        Command::Diff(arguments) => diff::run(global, arguments, log),
         Command::State(command) => state::run(global, command, log),
         Command::Tables(arguments) => tables::run(global, arguments),
         Command::Config(command) => config::run(global, command, log),

@@ -84,6 +84,11 @@ pub(crate) enum FunctionSource {
 }
 
 impl FunctionSource {
+    /// Whether it runs elsewhere, so that nobody here sees what it asks of its API.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self, FunctionSource::Url { .. } | FunctionSource::Lambda { .. })
+    }
+
     /// Its kind, for the log's envelope.
     pub(crate) fn connector_type(&self) -> &'static str {
         match self {

@@ -11,6 +11,11 @@ use crate::failure::Failure;
 use crate::reference;
 
 impl GivenConnection {
+    /// Whether a function is named.
+    pub(crate) fn has_function(&self) -> bool {
+        self.default_name().is_some()
+    }
+
     /// The connection's name and what a file would say about it; `None` when no function is given.
     pub(crate) fn config(&self) -> Result<Option<(String, ConnectionConfig)>, Failure> {
         let Some(name) = self.name.clone().or_else(|| self.default_name()) else { return Ok(None) };

@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod curl;
 mod given;
+mod recording;
 mod reference;
 
 // What is done.
@@ -35,6 +36,7 @@ mod paint;
 mod progress;
 mod report;
 mod secrets;
+mod tables_diff;
 mod words;
 
 #[cfg(test)]

@@ -116,7 +116,9 @@ impl LambdaRuntime {
         let room = match request.object {
             None => Room { time: invocation.left, bytes: Some(LAMBDA_PAYLOAD_BYTES_MAX) },
             Some(_) => Room {
-                time: invocation.left.map(|left| left - (left / 4).min(UPLOAD_TIME_MAX)),
+                time: invocation
+                    .left
+                    .map(|left| left.saturating_sub((left / 4).min(UPLOAD_TIME_MAX))),
                 bytes: Some(object_bytes_max()),
             },
         };

@@ -71,9 +71,7 @@ async fn survey(
     let out = ConnectionLog::new(log, connection, &run.sync_id);
     out.warn_all(&connection.warnings);
     let folder = TemporaryFolder::new("check")?;
-    let is_away =
-        matches!(connection.function, FunctionSource::Url { .. } | FunctionSource::Lambda { .. });
-    let is_here = !is_away;
+    let is_here = !connection.function.is_away();
     let proxy = is_here.then(|| super::upstream_proxy(folder.path())).transpose()?;
     let plan = Plan {
         pages_max: arguments.pages,

@@ -1,4 +1,4 @@
-//! Codes of what lies in a cloud beside the function: objects, secrets, tokens.
+//! Codes of what lies in a cloud beside the function: objects, secrets, tokens; and of recordings.
 
 use super::Explanation;
 use super::codes::{config, function, warning};
@@ -10,9 +10,24 @@ pub(super) const ALL: &[Explanation] = &[
         "Set `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`, or write them under `azure`; check that the application may use the `resource`.",
     ),
     config(
+        "call_not_recorded",
+        "A sync of a recording asks for a state that was never sent when it was made.",
+        "Record again, with more `--pages`; replay into a file that holds nothing of this connection yet.",
+    ),
+    config(
         "invalid_object_name",
         "An object of S3 cannot have the name that `s3: {prefix: …}` makes.",
         "Use letters, digits, - _ . and =, with / between the parts.",
+    ),
+    config(
+        "recording_exists",
+        "A recording is to be written where something is already.",
+        "Name another folder, or empty this one.",
+    ),
+    config(
+        "recording_unreadable",
+        "A folder is no recording, or a file of it is not what it was.",
+        "Name a folder that `hasmore record` has written, or record again.",
     ),
     config(
         "s3_access_denied",
@@ -43,6 +58,11 @@ pub(super) const ALL: &[Explanation] = &[
         "secret_store_unavailable",
         "The store of secrets did not answer, three times.",
         "Try again later; check the address, and the proxy if there is one.",
+    ),
+    config(
+        "tables_not_compared",
+        "DuckDB cannot read the tables of the two sides of a `diff` together, or runs out of memory or disk on the way.",
+        "Free what the message names; leave `--stored` out if its file is in use or damaged.",
     ),
     function(
         "ambiguous_s3_response",

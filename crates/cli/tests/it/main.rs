@@ -31,6 +31,7 @@ mod paging;
 mod playground;
 mod postgres;
 mod preview;
+mod recording;
 mod requests;
 mod schema;
 mod secrets;
