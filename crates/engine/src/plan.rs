@@ -1,34 +1,32 @@
 //! A response becomes a batch: names, keys, types and columns, against what the destination holds.
 
 mod contracts;
+mod deletes;
+mod edits;
 mod error;
 mod hold_back;
 mod modes;
 mod resync;
+mod values;
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Int64Array, TimestampMicrosecondArray, new_null_array};
 pub use error::PlanError;
 pub use hold_back::Approval;
 use protocol::{Records, Response, State, TableName, Warning};
 pub use resync::Resync;
 
-use crate::arrays;
 use crate::columns::{self, CellValue, PageColumns, Reading};
 use crate::contract::Doubles;
 use crate::evolution::Evolution;
 use crate::naming;
 use crate::policy::{self, HeldCounts, Share, TableMode, Treatment};
-use crate::position::Chain;
-use crate::row_hash;
-use crate::run::{DeleteMode, Keyless, Naming, Run, SoftDeleteTiming, StringInference};
-use crate::schema::{Column, PrimaryKey, Schema, Table};
+use crate::run::{Keyless, Naming, Run, StringInference};
+use crate::schema::{PrimaryKey, Schema, Table};
 use crate::table_batch::{Origin, TableBatch};
 use crate::time::Timestamp;
-use crate::value::ColumnType;
 use crate::{Batch, Position, Replacement, Sweep};
 
 /// Columns of a table. Data used as names (an id as a key of each row) would otherwise fill memory.
@@ -85,35 +83,6 @@ impl Batch {
         };
         let replaced = if response.has_more { BTreeSet::new() } else { chain.rebuilding };
         Ok(planner.finish_replacing(state, replaced))
-    }
-
-    /// An operator's edit of the state: a batch with no rows, through the same door as any other, so
-    /// that a sync under way gets `Moved`. What unfinished syncs had gathered to sweep is forgotten: the
-    /// rows that they saw say nothing about those that follow the new state.
-    pub fn set_state(position: &Position, state: State, run: &Run) -> Batch {
-        let mut planner = Planner::new(position, run);
-        planner.give_up_resync();
-        planner.finish(state)
-    }
-
-    /// A connection that moves to another destination, as it is: a batch without rows that makes all of its
-    /// tables there and leaves its position. The rows come by another way, in the same transaction.
-    pub fn migrate(position: &Position, run: &Run) -> Batch {
-        let mut planner = Planner::new(position, run);
-        planner.before = Schema::default();
-        planner.finish(position.state.clone())
-    }
-
-    /// Tables that somebody else made are ours from now on, as they are, and the function goes on from a
-    /// state: a batch without rows, the first of its connection (Dec-59). `synced_at` is when the latest of
-    /// their rows was synced.
-    pub fn adopt(schema: Schema, state: State, synced_at: Timestamp, run: &Run) -> Batch {
-        let mut planner = Planner::new(&Position::default(), run);
-        planner.before.clone_from(&schema);
-        planner.leaves.schema = schema;
-        planner.leaves.naming = Some(run.options.naming);
-        planner.leaves.synced_at = planner.leaves.synced_at.max(synced_at);
-        planner.finish(state)
     }
 
     /// Adds the page after this one: one commit for both, the later word on a key and the later state.
@@ -487,239 +456,6 @@ impl<'a> Planner<'a> {
     /// together (Dec-22), for marks as for sweeps, since what was removed cannot be marked any more.
     fn was_named(&self, table: &str) -> bool {
         self.leaves.chain.as_ref().is_some_and(|chain| chain.soft_delete.contains(table))
-    }
-
-    /// The rows' text, where every number is one; `lenient_numbers` makes it so (Dec-62).
-    fn checked_text<'r>(&mut self, records: &'r Records, name: &str) -> std::borrow::Cow<'r, str> {
-        let text = simdutf8::basic::from_utf8(records.as_json()).expect("a response is UTF-8");
-        if !records.has_non_finite() || !self.run.options.lenient_numbers {
-            return text.into();
-        }
-        let (text, count) = columns::null_non_finite(text);
-        self.warn(
-            "non_finite_number",
-            format!("table {name}: {count} values NaN or Infinity became NULL"),
-        );
-        text.into()
-    }
-
-    fn refuse_non_finite(&self, name: &str, page: &PageColumns<'_>) -> Result<(), PlanError> {
-        if self.run.options.lenient_numbers {
-            return Ok(());
-        }
-        let found = page.columns.iter().find_map(|column| {
-            let bad = |cell: &columns::Cell| match cell.value {
-                CellValue::NonFinite => true,
-                CellValue::Nested => columns::nests_non_finite(cell.text(page.text)),
-                _ => false,
-            };
-            if !page.non_finite {
-                return None;
-            }
-            column.cells.iter().position(bad).map(|row| (row, column.source.clone()))
-        });
-        match found {
-            Some((row, column)) => Err(PlanError::NonFiniteNumber {
-                table: name.to_owned(),
-                row: row as u64 + 1,
-                column: shorten(&column),
-            }),
-            None => Ok(()),
-        }
-    }
-
-    fn build(
-        &mut self,
-        name: &str,
-        column: &Column,
-        place: Option<usize>,
-        page: &PageColumns<'_>,
-    ) -> ArrayRef {
-        let column_type = column.column_type();
-        let Some(place) = place else { return new_null_array(&column_type.arrow(), page.rows) };
-        let (cells, options) = (&page.columns[place].cells, &self.run.options);
-        match page.columns[place].treatment {
-            Treatment::Hash => {
-                let salt = self.leaves.salt.as_ref().expect("a policy that hashes has a salt");
-                return arrays::hashed(cells, page.text, column_type, salt);
-            }
-            Treatment::Lock(_) if !matches!(column_type, ColumnType::String | ColumnType::Json) => {
-                let (array, nulled) = arrays::locked(cells, page.text, column_type);
-                self.nulled += nulled;
-                return array;
-            }
-            Treatment::Plain | Treatment::Lock(_) | Treatment::HoldBack => {}
-        }
-        let (array, altered) = arrays::build(cells, page.text, column_type, options.nul_characters);
-        let what =
-            |row: usize| format!("table {name}, row {}, column {}", page.number(row), column.name);
-        if let Some(row) = altered.out_of_range {
-            let message = format!("{}: outside the years 0001 to 9999, became NULL", what(row));
-            self.warn("date_out_of_range", message);
-        }
-        if let Some(row) = altered.nul {
-            let message = format!("{}: NUL characters were removed", what(row));
-            self.warn("nul_removed", message);
-        }
-        array
-    }
-
-    /// The arrays of [`system_columns::of`].
-    fn system_arrays(
-        &mut self,
-        name: &str,
-        table: &Table,
-        page: &PageColumns<'_>,
-        places: &[Option<usize>],
-    ) -> Vec<ArrayRef> {
-        let moment = || -> ArrayRef {
-            let moments = TimestampMicrosecondArray::from_value(self.leaves.synced_at.0, page.rows);
-            Arc::new(moments.with_data_type(ColumnType::Instant.arrow()))
-        };
-        match &table.primary_key {
-            PrimaryKey::Columns(_) => vec![moment()],
-            PrimaryKey::RowHash => {
-                vec![moment(), row_hash::ids(table, page, places, self.leaves.salt.as_ref())]
-            }
-            PrimaryKey::BatchIndex => {
-                let (synced, batch) = (moment(), moment());
-                let next = self.leaves.next_index.entry(name.to_owned()).or_default();
-                let first = i64::try_from(*next).expect("a sync has fewer than 2^63 rows");
-                *next += page.rows as u64;
-                let rows = i64::try_from(page.rows).expect("a page has fewer than 2^63 rows");
-                vec![synced, batch, Arc::new(Int64Array::from_iter_values(first..first + rows))]
-            }
-        }
-    }
-
-    fn delete(
-        &mut self,
-        source: &TableName,
-        records: &Records,
-        named: &BTreeSet<String>,
-    ) -> Result<(), PlanError> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        if self.is_held_back(&source.0) {
-            self.hold_rows_back(&source.0, records.rows());
-            return Ok(());
-        }
-        if self.is_passed_over(source) {
-            return Ok(());
-        }
-        if self.mode_of(&source.0) == TableMode::Append {
-            self.leave_deletes_out(&source.0, records.rows());
-            return Ok(());
-        }
-        let name = self.table_name(source);
-        let known = self.leaves.schema.tables.get(&name).cloned();
-        let declared = self.leaves.declared_keys.get(&name);
-        let old = self.leaves.schema.tables.get(&self.old_table_name(source));
-        let old = old.map(|table| &table.primary_key);
-        let key = known.as_ref().map(|table| &table.primary_key).or(declared).or(old);
-        let Some(PrimaryKey::Columns(keys)) = key else {
-            return Err(PlanError::DeleteWithoutPrimaryKey { table: name });
-        };
-        let keys = keys.clone();
-        let text = self.checked_text(records, &name);
-        let naming = self.run.options.naming;
-        // A table that does not exist yet holds no such row, but the keys must be there all the same.
-        let exists = known.is_some();
-        let mut table = known.unwrap_or_else(|| {
-            Arc::new(Table {
-                sources: BTreeSet::new(),
-                primary_key: PrimaryKey::Columns(keys.clone()),
-                columns: Vec::new(),
-                soft_deletes: false,
-                mode: TableMode::Upsert,
-                version_time: None,
-            })
-        });
-        let is_key =
-            |source: &str| match table.columns.iter().find(|column| column.source == source) {
-                Some(column) => keys.contains(&column.name),
-                None => keys.contains(&naming::column_name(source, naming)),
-            };
-        let mut page = scan(&text, records, &table, self.run, &is_key);
-        self.refuse_non_finite(&name, &page)?;
-        self.treat(&source.0, &name, &table, &mut page)?;
-        let places = self.evolution(&name).evolve_keys(&mut table, &keys, &page);
-        for key in &keys {
-            if let Some(row) = missing_key(key, &table, &page, &places) {
-                return Err(PlanError::DeleteWithoutKeyValue {
-                    table: name,
-                    row,
-                    column: key.clone(),
-                });
-            }
-        }
-        if !exists {
-            return Ok(());
-        }
-        let mode = match table.mode {
-            TableMode::Live => DeleteMode::Hard,
-            TableMode::History => DeleteMode::Soft,
-            _ if named.contains(&name) || self.was_named(&name) => DeleteMode::Soft,
-            TableMode::Upsert | TableMode::Append => self.run.options.delete_mode,
-        };
-        if mode == DeleteMode::Soft && table.mode == TableMode::Upsert {
-            set_soft_deletes(&mut table);
-        }
-        let mut arrays = Vec::with_capacity(keys.len());
-        for key in &keys {
-            let index = table.columns.iter().position(|column| column.name == *key);
-            let index = index.expect("a key that is nowhere null has a column");
-            arrays.push(self.build(&name, &table.columns[index], places[index], &page));
-        }
-        self.table_batch(&name, &table).delete(arrays, mode);
-        self.leaves.schema.tables.insert(name, table);
-        Ok(())
-    }
-
-    /// Gathers the tables to sweep, and sweeps them when the sync ends or the user wants it at once
-    /// (Dec-22, Dec-23, Dec-40, Dec-43).
-    fn name_soft_deletes(&mut self, named: BTreeSet<String>, has_more: bool) -> Chain {
-        let synced_at = self.leaves.synced_at;
-        let mut chain = self.leaves.chain.take().unwrap_or_default();
-        let started_at = *chain.started_at.get_or_insert(synced_at);
-        let at_once = self.run.options.soft_delete_timing == SoftDeleteTiming::OnResponse;
-        let mut swept: BTreeSet<String> = if at_once { named.clone() } else { BTreeSet::new() };
-        chain.soft_delete.extend(named);
-        if has_more {
-            self.leaves.chain = Some(chain.clone());
-        } else {
-            swept.extend(chain.soft_delete.iter().cloned());
-            if chain.mark_missing {
-                let keyed =
-                    |table: &Arc<Table>| matches!(table.primary_key, PrimaryKey::Columns(_));
-                let tables = self.leaves.schema.tables.iter();
-                let missing = tables.filter(|(name, table)| {
-                    // Those that are replaced need no marks.
-                    let is_read =
-                        chain.only.as_ref().is_none_or(|only| only.tables.contains(*name));
-                    let is_old = chain.rebuilding.contains(*name);
-                    keyed(table) && is_read && !is_old && !self.is_left_out(table)
-                });
-                swept.extend(missing.map(|(name, _)| name.clone()));
-            }
-        }
-        for (name, table) in &mut self.leaves.schema.tables {
-            if table.mode == TableMode::Upsert
-                && (chain.soft_delete.contains(name) || swept.contains(name))
-            {
-                set_soft_deletes(table);
-                if let Some(batch) = self.tables.get_mut(name) {
-                    batch.set_soft_deletes();
-                }
-            }
-            if swept.contains(name) {
-                let policy = &self.run.options.policy;
-                let sweep = modes::sweep(name, table, started_at, policy, &self.max_deletes);
-                self.sweeps.extend(sweep.map(|sweep| (name.clone(), sweep)));
-            }
-        }
-        chain
     }
 }
 

@@ -12,7 +12,9 @@ use expect_test::Expect;
 use protocol::{Request, SyncId};
 
 use super::*;
+use crate::run::DeleteMode;
 use crate::run::{Limits, Naming, NulCharacters, Options};
+use crate::value::ColumnType;
 use crate::{Feature, system_columns, widen};
 
 fn run() -> Run {
