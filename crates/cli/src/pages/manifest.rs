@@ -130,8 +130,8 @@ tables:
   on with one reads it from its beginning, once.
 - **Parquet and Avro** give decimals and times with every digit, instants in UTC, and bytes in Base64. Parquet may be
   packed inside by snappy, gzip, brotli, LZ4 or zstd, Avro by deflate, snappy or zstd.
-- Amazon S3 is tested against moto, addresses against a server of the tests' own, with and without ranges; Google Cloud
-  Storage and Azure Blob Storage are untested.
+- Amazon S3 is tested against moto, Azure Blob Storage against Azurite, addresses against a server of the tests' own,
+  with and without ranges; Google Cloud Storage is untested.
 ";
 
 pub(super) fn page() -> String {

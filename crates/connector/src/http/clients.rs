@@ -122,6 +122,16 @@ fn configured(
         let authority = CertificateDer::from(via.authority.clone());
         roots.add(authority).expect("an authority of our own making");
     }
+    let mut tls = configured_for(provider, roots, identity)?;
+    tls.alpn_protocols = [&b"h2"[..], b"http/1.1"].map(<[u8]>::to_vec).into();
+    Ok(tls)
+}
+
+fn configured_for(
+    provider: Arc<rustls::crypto::CryptoProvider>,
+    roots: RootCertStore,
+    identity: &Identity,
+) -> Result<ClientConfig, BadIdentity> {
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring knows TLS 1.2 and 1.3")

@@ -20,7 +20,10 @@ impl Manifest {
         let describe = |(name, table): (&String, &TableConfig)| TableDescription {
             name: name.clone(),
             request: self.request(name, table),
-            pages: table.pagination.as_ref().unwrap_or(&self.pagination).describe(),
+            pages: match &table.files {
+                Some(_) => "file after file, by the time of their change".to_owned(),
+                None => table.pagination.as_ref().unwrap_or(&self.pagination).describe(),
+            },
             cursor: table.describe_cursor(),
         };
         self.tables.iter().map(describe).collect()

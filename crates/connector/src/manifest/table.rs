@@ -33,7 +33,7 @@ pub struct TableConfig {
     /// Form fields, sent as `application/x-www-form-urlencoded`; templates.
     #[schemars(schema_with = "super::values::texts")]
     pub form: IndexMap<String, String>,
-    /// What the answer is. gzip, zstd and a zip archive with one file are unpacked first.
+    /// What the answer or the file is. gzip, zstd and a zip archive with one file are unpacked first.
     pub format: Format,
     /// How the text is laid out, where `format` is `csv`.
     pub csv: Csv,

@@ -309,3 +309,75 @@ fn steps_over_whole_numbers_are_checked() {
                |                                                                      ^^^^"#]],
     );
 }
+
+#[test]
+fn files_stand_in_place_of_requests() {
+    let files = |table: &str| format!("name: x\ntables:\n  items: {table}\n");
+    check(&files("{files: 'a/*.csv', format: csv}"), expect!["items"]);
+    check(&files("{files: {paths: ['s3://a/b', 'gs://a/'], lookback: 2d}}"), expect!["items"]);
+    check(
+        &files("{primary_key: id}"),
+        expect![[r#"
+        shop.yaml:1:1: `base_url` is missing
+          |
+        1 | name: x
+          | ^ add `base_url: https://api.example.com`"#]],
+    );
+    check(
+        &files("{files: 'ftp://a/b'}"),
+        expect![[r#"
+        shop.yaml:3:11: `ftp://` is unknown; known are file, s3, gs, az and https
+          |
+        3 |   items: {files: 'ftp://a/b'}
+          |           ^^^^^"#]],
+    );
+    check(
+        &files("{files: []}"),
+        expect![[r#"
+        shop.yaml:3:11: where are the files? say `files: PATH`
+          |
+        3 |   items: {files: []}
+          |           ^^^^^"#]],
+    );
+    check(
+        &files("{files: 'a/*', path: /items}"),
+        expect![[r#"
+        shop.yaml:3:11: these rows are in files: nothing is asked of an API, paged or remembered
+          |
+        3 |   items: {files: 'a/*', path: /items}
+          |           ^^^^^"#]],
+    );
+    check(
+        &files("{files: 'a/*', deletes: sweep}"),
+        expect![[r#"
+        shop.yaml:3:25: only new files are read: nothing can be told from what they do not show
+          |
+        3 |   items: {files: 'a/*', deletes: sweep}
+          |                         ^^^^^^^"#]],
+    );
+    check(
+        &files("{files: {path: 'a/*'}}"),
+        expect![[r#"
+        shop.yaml:3:19: unknown key `path`
+          |
+        3 |   items: {files: {path: 'a/*'}}
+          |                   ^^^^ did you mean `paths`?"#]],
+    );
+    check(
+        &(files("{files: 'a/*'}")
+            + "  parts: {for_each: items, path: 'https://x/{{ parent.id }}'}\n"),
+        expect![[r#"
+            shop.yaml:1:1: `base_url` is missing
+              |
+            1 | name: x
+              | ^ add `base_url: https://api.example.com`
+            shop.yaml:4:11: the rows of `files` are no parents to ask for; `explode` what is in them
+              |
+            4 |   parts: {for_each: items, path: 'https://x/{{ parent.id }}'}
+              |           ^^^^^^^^"#]],
+    );
+    check(
+        &(files("{files: 'a/*'}") + "  lines: {for_each: items, explode: lines}\n"),
+        expect!["items, lines"],
+    );
+}

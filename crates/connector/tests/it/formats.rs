@@ -1,4 +1,5 @@
 use std::io::Write;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -195,4 +196,38 @@ async fn a_sheet_of_a_workbook_is_a_table() {
         "the workbook unpacks to more than 20000 bytes",
     )
     .await;
+}
+
+/// A page that is a Parquet or an Avro file, as exports of warehouses are.
+#[tokio::test]
+async fn columns_and_records_are_answers_too() {
+    use parquet::data_type::Int64Type;
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+
+    let schema = parquet::schema::parser::parse_message_type("message rows { required int64 id; }");
+    let mut columns = Vec::new();
+    let properties = Arc::new(WriterProperties::default());
+    let schema = Arc::new(schema.expect("a schema"));
+    let mut writer = SerializedFileWriter::new(&mut columns, schema, properties).expect("memory");
+    let mut group = writer.next_row_group().expect("memory");
+    let mut column = group.next_column().expect("memory").expect("a column");
+    column.typed::<Int64Type>().write_batch(&[1, 2, 3], None, None).expect("memory");
+    column.close().expect("memory");
+    group.close().expect("memory");
+    writer.close().expect("memory");
+    let table = "{primary_key: id, format: parquet}";
+    assert_eq!(ids(table, move |_| bytes(columns.clone())).await, [1, 2, 3]);
+
+    let schema = r#"{"type": "record", "name": "row", "fields": [{"name": "id", "type": "long"}]}"#;
+    let schema = apache_avro::Schema::parse_str(schema).expect("a schema");
+    let mut writer = apache_avro::Writer::new(&schema, Vec::new()).expect("memory");
+    for id in [4_i64, 5] {
+        let mut record = apache_avro::types::Record::new(&schema).expect("a record");
+        record.put("id", id);
+        writer.append_value(record).expect("memory");
+    }
+    let records = writer.into_inner().expect("memory");
+    let table = "{primary_key: id, format: avro}";
+    assert_eq!(ids(table, move |_| bytes(records.clone())).await, [4, 5]);
 }

@@ -4,6 +4,7 @@ mod api;
 mod auth;
 mod budgets;
 mod children;
+mod connections;
 mod files;
 mod files_s3;
 mod formats;
