@@ -82,6 +82,7 @@ impl Sqlite {
         let stored = self.stored()?;
         batch.check_lands_on(&stored)?;
         self.run(CREATE)?;
+        self.check_salt(&stored, batch)?;
         let landed = self.land(batch, stored.schema())?;
         self.write_position(batch, &landed).map_err(of("writing the position"))?;
         Ok(landed)

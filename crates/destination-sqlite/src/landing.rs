@@ -59,7 +59,9 @@ impl Sqlite {
                 continue;
             };
             let table = self.quoted(table);
-            self.run(&format!("DROP TABLE {table}; ALTER TABLE {made} RENAME TO {table}"))?;
+            self.run(&format!(
+                "DROP TABLE IF EXISTS {table}; ALTER TABLE {made} RENAME TO {table}"
+            ))?;
         }
         Ok(landed)
     }

@@ -21,6 +21,8 @@ const READ: &str = "SELECT namespace, state, stored, ordinal, sync_id FROM _hasm
     WHERE connection = ?1 ORDER BY ordinal DESC LIMIT 1";
 /// The commit before needs no more than its state.
 const STRIP: &str = "UPDATE _hasmore_history SET stored = NULL WHERE connection = ?1 AND ordinal < ?2 AND stored IS NOT NULL";
+const OTHER_SALTS: &str = "SELECT count(*) FROM _hasmore_history \
+    WHERE connection <> ?1 AND json_extract(stored, '$.salt') <> ?2";
 const FORGET: &str = "DELETE FROM _hasmore_history WHERE connection = ?1 AND ordinal <= ?2";
 const WRITE: &str = "INSERT INTO _hasmore_history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 const HISTORY: &str = "SELECT ordinal, sync_id, committed_at_micros, state, tables \
@@ -55,6 +57,29 @@ impl Sqlite {
         self.connection.execute(FORGET, params![name, oldest])?;
         let row = params![name, ordinal, namespace, sync_id, now, state, landed.stored(), stored];
         self.connection.execute(WRITE, row).map(|_| ())
+    }
+
+    /// Values are hashed with one salt in all of a file (Dec-65): of two connections that begin to hash at
+    /// once, one is refused, and finds the salt of the other with its next sync.
+    pub(crate) fn check_salt(
+        &self,
+        before: &Position,
+        batch: &Batch,
+    ) -> Result<(), DestinationError> {
+        let Some(salt) = batch.leaves().salt().filter(|_| before.salt().is_none()) else {
+            return Ok(());
+        };
+        let params = params![self.connection_name, salt.0];
+        let others = self.connection.query_row(OTHER_SALTS, params, |row| row.get::<_, u64>(0));
+        if others.map_err(of("looking for a salt"))? == 0 {
+            return Ok(());
+        }
+        Err(DestinationError::Refused {
+            code: "another_salt",
+            message: "another connection of this file has begun to hash values meanwhile"
+                .to_owned(),
+            hint: "sync again: it takes the salt that is there".to_owned(),
+        })
     }
 
     /// The connection's commits, the newest first; at most [`HISTORY_COMMITS_MAX`].

@@ -5,3 +5,4 @@ mod support;
 
 mod by_hand;
 mod limits;
+mod salt;
