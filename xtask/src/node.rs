@@ -38,12 +38,18 @@ impl NodeTier {
 
 /// Installs the client, or says why not. In CI nothing is skipped: there the reason is an error.
 pub(crate) fn set_up() -> Result<NodeTier, String> {
-    let outcome = install();
+    tier("the node runtime client tier", install())
+}
+
+/// Installs Azurite, or says why not.
+pub(crate) fn set_up_azurite() -> Result<NodeTier, String> {
+    tier("the Azurite tier", install_azurite())
+}
+
+fn tier(name: &str, outcome: Result<PathBuf, String>) -> Result<NodeTier, String> {
     match outcome {
         Ok(folder) => Ok(NodeTier::Ready(folder)),
-        Err(why) if cache::in_ci() => {
-            Err(format!("the node runtime client tier cannot run: {why}"))
-        }
+        Err(why) if cache::in_ci() => Err(format!("{name} cannot run: {why}")),
         Err(why) => Ok(NodeTier::Skipped(why)),
     }
 }
@@ -55,30 +61,51 @@ fn install() -> Result<PathBuf, String> {
     if cache::in_ci() && !missing_programs().is_empty() {
         install_missing_packages();
     }
+    packages("node", "building aws-lambda-ric (one to five minutes, once)", |npm| {
+        let missing = missing_programs();
+        if !missing.is_empty() {
+            return Err(needs(&missing));
+        }
+        npm.env("MAKEFLAGS", "-j2");
+        if let Some(headers) = node_headers() {
+            npm.env("npm_config_nodedir", headers);
+        }
+        Ok(())
+    })
+}
+
+fn install_azurite() -> Result<PathBuf, String> {
+    packages("azurite", "installing Azurite (a minute, once)", |npm| {
+        // What its packages would run when they are installed is for Windows.
+        npm.arg("--ignore-scripts");
+        Ok(())
+    })
+}
+
+/// The packages that a folder of `test-requirements` pins, installed once.
+fn packages(
+    name: &str,
+    announced: &str,
+    prepare: impl FnOnce(&mut Command) -> Result<(), String>,
+) -> Result<PathBuf, String> {
     let node =
         program::read(Command::new("node").args(["-p", "process.version + process.execPath"]))
             .map_err(|_| needs(&["nodejs"]))?;
-    let required = cargo::workspace().join("test-requirements/node");
+    let required = cargo::workspace().join("test-requirements").join(name);
     let manifest = read(&required.join("package.json"))?;
     let lock = read(&required.join("package-lock.json"))?;
-    let folder = cache::folder_for("test-node", &[&manifest, &lock, node.as_bytes()])?;
+    let parts = [&manifest[..], &lock, node.as_bytes()];
+    let folder = cache::folder_for(&format!("test-{name}"), &parts)?;
     if cache::is_complete(&folder) {
         return Ok(folder);
     }
-    let missing = missing_programs();
-    if !missing.is_empty() {
-        return Err(needs(&missing));
-    }
-
-    println!("building aws-lambda-ric in {} (one to five minutes, once)", folder.display());
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder);
+    prepare(&mut npm)?;
+    println!("{announced} in {}", folder.display());
     cache::begin(&folder)?;
     write(&folder.join("package.json"), &manifest)?;
     write(&folder.join("package-lock.json"), &lock)?;
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder).env("MAKEFLAGS", "-j2");
-    if let Some(headers) = node_headers() {
-        npm.env("npm_config_nodedir", headers);
-    }
     program::read(&mut npm)?;
     cache::finish(&folder)?;
     Ok(folder)

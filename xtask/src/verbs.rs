@@ -114,6 +114,7 @@ fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<&'static str, Str
         format!("ready in {}", folder.display())
     })?;
     let node = phases.phase("node runtime client tier", node::set_up, NodeTier::describe)?;
+    let azurite = phases.phase("azurite tier", node::set_up_azurite, NodeTier::describe)?;
 
     let postgres = phases.phase("postgres", postgres::set_up, Postgres::describe)?;
 
@@ -122,6 +123,11 @@ fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<&'static str, Str
     if let NodeTier::Ready(folder) = node {
         environment.push(("HASMORE_TEST_NODE_RIC", folder));
         verdict = "all tests passed";
+    }
+    if let NodeTier::Ready(folder) = azurite {
+        environment.push(("HASMORE_TEST_AZURITE", folder));
+    } else {
+        verdict = "all tests passed, without those of Azurite";
     }
     environment.push((postgres_cluster::VARIABLE, postgres.url().into()));
     phases.step("tests", || run_tests(&cargo, &environment, rest))?;

@@ -189,7 +189,14 @@ impl Place {
         let listed = |meta: ObjectMeta| {
             let key = meta.location.to_string();
             let modified = Some(meta.last_modified.timestamp_millis());
-            Listed::new(format!("{shown}{key}"), key, modified, meta.e_tag, Some(meta.size))
+            // Azure lists tags without the quotes that it gives and wants elsewhere.
+            let version = match meta.e_tag {
+                Some(tag) if shown.starts_with("az:") && !tag.contains('"') => {
+                    Some(format!("\"{tag}\""))
+                }
+                tag => tag,
+            };
+            Listed::new(format!("{shown}{key}"), key, modified, version, Some(meta.size))
         };
         if !pattern.contains(['*', '?', '[']) {
             return match store.head(&key(pattern)?).await {

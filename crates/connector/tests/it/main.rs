@@ -6,6 +6,7 @@ mod budgets;
 mod children;
 mod connections;
 mod files;
+mod files_azure;
 mod files_s3;
 mod formats;
 mod golden;
