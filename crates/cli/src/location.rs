@@ -57,9 +57,9 @@ impl Location {
     pub(crate) fn is_same(&self, other: &Location) -> bool {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         match (self, other) {
-            (Location::File(left), Location::File(right)) => real(left) == real(right),
+            (Location::File(left), Location::File(right))
+            | (Location::Sqlite(left), Location::Sqlite(right)) => real(left) == real(right),
             (Location::Postgres(left), Location::Postgres(right)) => left.shown() == right.shown(),
-            (Location::Sqlite(left), Location::Sqlite(right)) => real(left) == real(right),
             _ => false,
         }
     }

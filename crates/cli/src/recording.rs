@@ -71,7 +71,9 @@ impl Recorder {
     ) -> Result<(), Failure> {
         self.calls += 1;
         // Tokens that the API gave out on the way are as secret as what they were given for.
-        upstream.iter().for_each(|exchange| self.redaction.learn(exchange));
+        for exchange in upstream {
+            self.redaction.learn(exchange);
+        }
         let name = |kind: &str| format!("{:04}-{kind}.json", self.calls);
         let text = |bytes: &[u8]| self.redaction.text(&String::from_utf8_lossy(bytes));
         self.write(&name("request"), text(request.to_json().as_bytes()).as_bytes())?;

@@ -53,7 +53,7 @@ pub(crate) fn compare(a: &Side, b: &Side) -> Result<Vec<TableDiff>, duckdb::Erro
         match (one, other) {
             (Some(one), Some(other)) => {
                 let places = [place("a", &a.namespace, name), place("b", &b.namespace, name)];
-                Tables { database: &database, tables: [one, other], places }.compare(&mut diff)?;
+                Pair { database: &database, tables: [one, other], places }.compare(&mut diff)?;
             }
             (Some(_), None) => diff.definition.push("only A has it".into()),
             (None, _) => diff.definition.push("only B has it".into()),
@@ -64,13 +64,13 @@ pub(crate) fn compare(a: &Side, b: &Side) -> Result<Vec<TableDiff>, duckdb::Erro
 }
 
 /// One table of both sides.
-struct Tables<'a> {
+struct Pair<'a> {
     database: &'a duckdb::Connection,
     tables: [&'a Table; 2],
     places: [String; 2],
 }
 
-impl Tables<'_> {
+impl Pair<'_> {
     fn compare(&self, diff: &mut TableDiff) -> Result<(), duckdb::Error> {
         let [a, b] = &self.places;
         diff.rows = [self.count(&format!("FROM {a}"))?, self.count(&format!("FROM {b}"))?];

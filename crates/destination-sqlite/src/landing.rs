@@ -25,8 +25,8 @@ impl Sqlite {
         })?;
         let changes = batch.changes();
         for name in changes.iter().map(SchemaChange::table).collect::<BTreeSet<_>>() {
-            let changed = self.change(batch, before, &changes, name);
-            changed.map_err(of(format!("changing table {name}")))?;
+            let done = self.change(batch, before, &changes, name);
+            done.map_err(of(format!("changing table {name}")))?;
         }
         let mut landed = Landed::default();
         let mut kept: BTreeMap<&str, Kept> = BTreeMap::new();

@@ -209,7 +209,7 @@ mod tests {
             let read = read.as_ref().map(|read| read.as_deref().map_err(String::as_str));
             match (read, expected) {
                 (Some(Err(message)), Some(Err(part))) => {
-                    assert!(message.contains(part), "{message}")
+                    assert!(message.contains(part), "{message}");
                 }
                 (read, expected) => assert_eq!(read, expected, "{text}"),
             }

@@ -38,7 +38,7 @@ pub(crate) fn run(
             } else {
                 let connection = connection.with_stored_secrets().await?;
                 let file = folder.path().join(format!("{index}.duckdb"));
-                synced(connection, &file, arguments.syncs, log, &stop).await
+                Box::pin(synced(connection, &file, arguments.syncs, log, &stop)).await
             };
             match side {
                 Ok(side) => sides.push(side),
@@ -124,7 +124,9 @@ fn tell(arguments: &DiffArguments, diffs: &[TableDiff]) -> Exit {
         );
     } else {
         let paint = Paint::of(&std::io::stdout());
-        diffs.iter().for_each(|diff| tell_table(arguments, diff, paint));
+        for diff in diffs {
+            tell_table(arguments, diff, paint);
+        }
         let tables = words::count(diffs.len() as u64, "table");
         let verdict = if is_same { paint.green("the same") } else { paint.red("not the same") };
         outln!("A = {}, B = {}: {tables}, {verdict}", arguments.a, arguments.b);

@@ -30,7 +30,9 @@ impl Redaction {
         for secrets in [&connection.secrets, &connection.concealed] {
             for name in secrets.names() {
                 let json = secrets.get_json(name).and_then(|it| serde_json::from_str(it).ok());
-                json.iter().for_each(|json| redaction.hide(name, json));
+                if let Some(json) = &json {
+                    redaction.hide(name, json);
+                }
             }
         }
         redaction

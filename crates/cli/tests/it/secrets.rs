@@ -229,8 +229,8 @@ fn guarded(places: &Places, key: &'static str, changes: bool) -> FakeFunction {
             return Answer::json(r#"{"state":{"n":1},"insert":{"t":[{"a":1}]},"hasMore":false}"#);
         }
         if changes {
-            let changed = json!({ "SecretId": "shop/api", "SecretString": json!({ "key": key }).to_string() });
-            moto.call("secretsmanager", "put_secret_value", &changed);
+            let secret = json!({ "SecretId": "shop/api", "SecretString": json!({ "key": key }).to_string() });
+            moto.call("secretsmanager", "put_secret_value", &secret);
         }
         let told = received.json()["secrets"]["apiKey"].as_str().expect("a key").to_owned();
         Answer::status(401, format!("{told} does not open this, {key} does"))

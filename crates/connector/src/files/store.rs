@@ -90,12 +90,12 @@ impl Stores {
         name: &str,
         make: impl FnOnce() -> Result<Arc<dyn ObjectStore>, object_store::Error>,
     ) -> Result<Arc<dyn ObjectStore>, FileError> {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(store) = made.get(name) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = known.get(name) {
             return Ok(Arc::clone(store));
         }
         let store = make()?;
-        made.insert(name.to_owned(), Arc::clone(&store));
+        known.insert(name.to_owned(), Arc::clone(&store));
         Ok(store)
     }
 }

@@ -170,6 +170,10 @@ impl Writer<'_> {
     }
 
     fn scalar(&mut self, value: &Value, out: &mut String) -> Result<(), String> {
+        if let Some(text) = bare(value) {
+            out.push_str(&text);
+            return Ok(());
+        }
         let mut quoted = |text: String| {
             json::quote(&text, out);
             Ok(())
@@ -212,11 +216,6 @@ impl Writer<'_> {
                 let (seconds, millis) = (millis / 1000, millis % 1000);
                 quoted(format!("P{months}M{days}DT{seconds}.{millis:03}S"))
             }
-            Value::Null => bare("null", out),
-            Value::Boolean(value) => bare(if *value { "true" } else { "false" }, out),
-            Value::Int(value) => bare(&value.to_string(), out),
-            Value::Long(value) => bare(&value.to_string(), out),
-            Value::BigDecimal(value) => bare(&value.to_plain_string(), out),
             Value::Float(value) => {
                 write_float(f64::from(*value), &format!("{value:?}"), out, &mut self.non_finite);
                 Ok(())
@@ -225,18 +224,21 @@ impl Writer<'_> {
                 write_float(*value, &format!("{value:?}"), out, &mut self.non_finite);
                 Ok(())
             }
-            Value::Union(..)
-            | Value::Array(_)
-            | Value::Map(_)
-            | Value::Record(_)
-            | Value::Decimal(_) => Err("a value is not of its schema's type".into()),
+            _ => Err("a value is not of its schema's type".into()),
         }
     }
 }
 
-fn bare(text: &str, out: &mut String) -> Result<(), String> {
-    out.push_str(text);
-    Ok(())
+/// What stands in JSON as it is, without quotes.
+fn bare(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some("null".to_owned()),
+        Value::Boolean(value) => Some(value.to_string()),
+        Value::Int(value) => Some(value.to_string()),
+        Value::Long(value) => Some(value.to_string()),
+        Value::BigDecimal(value) => Some(value.to_plain_string()),
+        _ => None,
+    }
 }
 
 /// A time of day, by the microseconds since its midnight.

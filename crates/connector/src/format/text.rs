@@ -154,7 +154,10 @@ fn beginning(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
     Ok(first)
 }
 
-fn look(mut reader: Box<dyn Read + Send>) -> io::Result<(Begun<Box<dyn Read + Send>>, Vec<u8>)> {
+type Source = Box<dyn Read + Send>;
+
+/// The first bytes, and the whole from them on.
+fn look(mut reader: Source) -> io::Result<(Begun<Source>, Vec<u8>)> {
     let first = beginning(&mut reader)?;
     Ok((Cursor::new(first.clone()).chain(reader), first))
 }

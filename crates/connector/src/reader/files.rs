@@ -46,7 +46,8 @@ impl Reader<'_> {
             unreachable!("the table's rows are in files")
         };
         let Some(path) = files.paths.get(progress.reading[0].path_at()) else {
-            return self.end_files(table, files, progress, answer);
+            self.end_files(table, files, progress, answer);
+            return Ok(());
         };
         let reached = self.step_in_path(table, files, &path.mark, progress, answer).await;
         reached.map_err(|error| error.of(table))
@@ -201,7 +202,7 @@ impl Reader<'_> {
             let more = format::fill(opened.rows.as_mut(), &mut piece, PIECE_BYTES);
             let more = match more {
                 Ok(more) => more,
-                Err(error) => return Err(opened.source.failure().map_or(Err(error), Ok)),
+                Err(error) => return Err(opened.source.failure().ok_or(error)),
             };
             opened.last = Some((position, Arc::new(piece), more));
             Ok(opened)
@@ -219,7 +220,7 @@ impl Reader<'_> {
         files: &FilesPlan,
         progress: &mut Progress,
         answer: &mut Answer,
-    ) -> Result<(), ReadError> {
+    ) {
         // Paths that the manifest no longer names are forgotten.
         if let Some(known) = progress.tables.get_mut(&table.name) {
             known.files.retain(|mark, _| files.paths.iter().any(|path| path.mark == *mark));
@@ -231,7 +232,6 @@ impl Reader<'_> {
         let levels = Levels { tables: vec![table], ..Levels::default() };
         let is_root = self.end(progress, answer, &levels);
         assert!(is_root, "a table of files has no parent");
-        Ok(())
     }
 
     fn now_ms(&self) -> i64 {
@@ -251,7 +251,7 @@ fn open(
     let rows = format::open_file(table, Box::new(source.reader()), position, bytes_max);
     match rows {
         Ok(rows) => Ok(Opened { source, rows, last: None }),
-        Err(error) => Err(source.failure().map_or(Err(error), Ok)),
+        Err(error) => Err(source.failure().ok_or(error)),
     }
 }
 

@@ -22,7 +22,7 @@ async fn no_api() -> Api {
 
 /// A folder and a manifest whose table `items` is read from it.
 struct Folder {
-    folder: TempDir,
+    inner: TempDir,
     text: String,
     api: Api,
 }
@@ -33,7 +33,7 @@ impl Folder {
         let folder = tempfile::tempdir().expect("a folder");
         let table = table.replace("{}", folder.path().to_str().expect("a path"));
         let text = format!("name: x\n{call}\ntables:\n  items: {table}\n");
-        Folder { folder, text, api: no_api().await }
+        Folder { inner: folder, text, api: no_api().await }
     }
 
     fn platform(&self) -> Platform {
@@ -42,7 +42,7 @@ impl Folder {
 
     /// Writes a file that was changed so many seconds after some day.
     fn write(&self, name: &str, body: impl AsRef<[u8]>, changed: u64) {
-        let path = self.folder.path().join(name);
+        let path = self.inner.path().join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         let mut file = fs::File::create(path).expect("a file");
         file.write_all(body.as_ref()).expect("a file");
@@ -51,7 +51,7 @@ impl Folder {
     }
 
     fn remove(&self, name: &str) {
-        fs::remove_file(self.folder.path().join(name)).expect("a file");
+        fs::remove_file(self.inner.path().join(name)).expect("a file");
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn lines(platform: &Platform) -> Vec<String> {
 }
 
 pub(crate) fn csv(ids: std::ops::Range<u64>) -> String {
-    let rows = ids.map(|id| format!("{id},name {id}\n")).collect::<String>();
+    let rows = ids.map(|id| format!("{id},name {id}\n")).collect::<Vec<_>>().concat();
     format!("id,name\n{rows}")
 }
 
@@ -123,7 +123,7 @@ async fn a_folder_stands_for_all_in_it_and_several_paths_for_each() {
     assert_eq!(platform.ids("items"), [1, 2, 3]);
     // A path that is added later has its old files read.
     let text = folder.text.replace("/one.csv'", "/one.csv', '{}/two.csv'");
-    let text = text.replace("{}", folder.folder.path().to_str().expect("a path"));
+    let text = text.replace("{}", folder.inner.path().to_str().expect("a path"));
     platform.connector = Platform::new(&text, &folder.api).connector;
     platform.sync().await.expect("a sync");
     assert_eq!(platform.ids("items"), [1, 2, 3, 4]);
@@ -147,9 +147,10 @@ fn zstd(body: &[u8]) -> Vec<u8> {
 async fn f_091_a_call_may_end_in_the_middle_of_a_file() {
     let row = |id: u64| format!("{{\"id\":{id},\"name\":\"n {id}\"}}");
     let each = |separator: &str| (1..=40).map(row).collect::<Vec<_>>().join(separator);
-    let fixed: String = (1..=40).map(|id| format!("{id:>4}n {id}\r\n")).collect();
-    let quoted: String = (1..=40).map(|id| format!("{id},\"n\n\"\"{id}\"\r\n")).collect();
-    let xml: String = (1..=40).map(|id| format!("<r id='{id}'/>")).collect();
+    let fixed = (1..=40).map(|id| format!("{id:>4}n {id}\r\n")).collect::<Vec<_>>().concat();
+    let quoted =
+        (1..=40).map(|id| format!("{id},\"n\n\"\"{id}\"\r\n")).collect::<Vec<_>>().concat();
+    let xml = (1..=40).map(|id| format!("<r id='{id}'/>")).collect::<Vec<_>>().concat();
     let utf16: Vec<u8> = [0xff, 0xfe]
         .into_iter()
         .chain(csv(1..41).encode_utf16().flat_map(u16::to_le_bytes))
