@@ -1,16 +1,14 @@
-"""What dlt costs: its REST source, tuned, reads the API of the benchmark into a destination by key.
+"""What dlt costs: its REST source, tuned, reads the API of the benchmark into a DuckDB file by key.
 
-dlt_rest.py URL DESTINATION FOLDER   DESTINATION is a DuckDB file or a postgres:// address; FOLDER keeps its state
+dlt_rest.py URL DATABASE FOLDER   FOLDER keeps its state
 
-Tuned: Parquet files between the steps (CSV into Postgres, which takes no Parquet), nothing nested becomes a table
-of its own, one process for each step, buffers large enough for a page, the types known beforehand, and the cheaper
-of its two ways to merge.
+Tuned: Parquet files between the steps, nothing nested becomes a table of its own, one process for each step, buffers
+large enough for a page, the types known beforehand, and the cheaper of its two ways to merge.
 """
 import os
 import sys
 
-url, target, folder = sys.argv[1:]
-is_postgres = target.startswith("postgres")
+url, database, folder = sys.argv[1:]
 os.environ.update(
     {
         "RUNTIME__DLTHUB_TELEMETRY": "false",
@@ -20,8 +18,6 @@ os.environ.update(
         "LOAD__WORKERS": "1",
         "DATA_WRITER__BUFFER_MAX_ITEMS": "50000",
         "DLT_DATA_DIR": folder,
-        # dlt wants one; the server of the benchmark does not.
-        "DESTINATION__POSTGRES__CREDENTIALS__PASSWORD": "none",
     }
 )
 
@@ -51,6 +47,6 @@ source = rest_api_source(
     }
 )
 source.max_table_nesting = 0
-make = dlt.destinations.postgres if is_postgres else dlt.destinations.duckdb
-pipeline = dlt.pipeline("bench", destination=make(target), dataset_name="bench", pipelines_dir=folder)
-pipeline.run(source, loader_file_format="csv" if is_postgres else "parquet")
+destination = dlt.destinations.duckdb(database)
+pipeline = dlt.pipeline("bench", destination=destination, dataset_name="bench", pipelines_dir=folder)
+pipeline.run(source, loader_file_format="parquet")

@@ -146,13 +146,13 @@ impl Scale<'_> {
         Ok(Ratios { of_floor: first.sum() / floor.sum(), of_peer: peer.sum() / first.sum() })
     }
 
-    /// dlt's REST source over the same rows.
+    /// dlt over the same rows, at its cheapest.
     fn peer(&self, api: &str) -> Result<Vec<OsString>, String> {
         let state = self.folder.path().join("dlt");
         if state.exists() {
             fs::remove_dir_all(&state).map_err(|error| format!("dlt's folder: {error}"))?;
         }
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/dlt_rest.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/dlt_arrow.py");
         let mut command = vec![self.peers.as_os_str().to_owned(), script.into()];
         command.extend([api, &self.url()].map(OsString::from));
         command.push(state.into());
