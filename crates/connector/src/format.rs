@@ -1,12 +1,15 @@
 //! Answers that are not JSON become JSON once, so that everything after reads one thing.
 
+#[cfg(feature = "columnar")]
 mod arrow;
+#[cfg(feature = "columnar")]
 mod avro;
 mod cells;
 mod csv;
 mod excel;
 mod fixed_width;
 mod json_lines;
+#[cfg(feature = "columnar")]
 mod parquet;
 mod rows;
 mod text;
@@ -18,11 +21,9 @@ use std::io;
 
 use bytes::Bytes;
 
-use self::avro::AvroRows;
 use self::csv::CsvRows;
 use self::fixed_width::FixedWidthRows;
 use self::json_lines::JsonLinesRows;
-use self::parquet::ParquetRows;
 pub(crate) use self::rows::{Piece, Position, RowReader, fill};
 pub(crate) use self::text::File;
 use self::text::Text;
@@ -113,13 +114,8 @@ pub(crate) fn open(table: &TablePlan, body: Bytes, bytes_max: u64) -> Result<Ope
             let text = Text::of(body, layout.encoding.as_deref())?;
             all(Box::new(FixedWidthRows::open(layout, text, Position::default())?))
         }
-        Format::Parquet => {
-            let file = Box::new(io::Cursor::new(body));
-            all_within(Box::new(ParquetRows::open(file, Position::default())?))
-        }
-        Format::Avro => {
-            let file = Box::new(io::Cursor::new(body));
-            all_within(Box::new(AvroRows::open(file, Position::default())?))
+        format @ (Format::Parquet | Format::Avro) => {
+            all_within(columnar(format, Box::new(io::Cursor::new(body)), Position::default())?)
         }
         Format::Excel => Ok(of_rows(excel::read(&table.config.excel, &body, bytes_max)?)),
         Format::Xml => {
@@ -127,6 +123,26 @@ pub(crate) fn open(table: &TablePlan, body: Bytes, bytes_max: u64) -> Result<Ope
             let selection = xml::select(&table.selector, &json)?;
             Ok(Opened { json, selection, bad_rows: 0 })
         }
+    }
+}
+
+/// A file of Parquet or Avro, whose crates are left out of the small binary.
+fn columnar(
+    format: Format,
+    file: Box<dyn File>,
+    at: Position,
+) -> Result<Box<dyn RowReader>, FormatError> {
+    #[cfg(feature = "columnar")]
+    return Ok(match format {
+        Format::Parquet => Box::new(parquet::ParquetRows::open(file, at)?),
+        _ => Box::new(avro::AvroRows::open(file, at)?),
+    });
+    #[cfg(not(feature = "columnar"))]
+    {
+        drop((file, at));
+        Err(FormatError::Packed(format!(
+            "hasmore-function is too small to read {format:?}; let `hasmore sync` or `hasmore serve` read it"
+        )))
     }
 }
 
@@ -152,8 +168,7 @@ pub(crate) fn open_file(
             Box::new(FixedWidthRows::open(layout, text(layout.encoding.as_deref(), file)?, at)?)
         }
         Format::JsonLines => Box::new(JsonLinesRows::open(text(None, file)?, at)?),
-        Format::Parquet => Box::new(ParquetRows::open(file, at)?),
-        Format::Avro => Box::new(AvroRows::open(file, at)?),
+        format @ (Format::Parquet | Format::Avro) => columnar(format, file, at)?,
         Format::Json | Format::Excel | Format::Xml => {
             Box::new(WholeRows::open(table, file, at, bytes_max)?)
         }

@@ -47,6 +47,7 @@ impl Cells {
 }
 
 /// A floating number that is written already; one that is none is written as Python does, and noted.
+#[cfg(feature = "columnar")]
 pub(super) fn write_float(value: f64, text: &str, out: &mut String, non_finite: &mut bool) {
     *non_finite |= !value.is_finite();
     out.push_str(match value {
