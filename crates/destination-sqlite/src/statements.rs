@@ -194,9 +194,16 @@ impl RowStatements {
         column: &str,
     ) -> RowStatements {
         let mut filled = RowStatements::of(table, batch, rows, system_columns::END_MAX);
-        let index =
-            rows.schema_ref().index_of(column).expect("upserts have the columns of a table");
-        filled.0.push(("value", format!("?{}", index + 1)));
+        let value = |column: &str| {
+            let index = rows.schema_ref().index_of(column);
+            format!("?{}", index.expect("upserts have the columns of their table") + 1)
+        };
+        // Rows without a key of their own are found by the one that hasmore gave them.
+        let same = batch.key_columns().into_iter();
+        let same = same.map(|key| format!("held.{} = {}", identifier(key), value(key)));
+        let row = same.collect::<Vec<_>>().join(" AND ");
+        filled.0.retain(|(name, _)| *name != "row");
+        filled.0.extend([("row", row), ("value", value(column))]);
         filled
     }
 

@@ -6,23 +6,34 @@ use ::postgres::{Client, NoTls};
 
 use crate::support::{Answer, Ended, FakeFunction, Hasmore, page, query, table_names, write};
 
-/// The schema of a test in the one Postgres of all tests; it goes with the test.
+/// A database of a test's own, since all that hash into one have one salt; it goes with the test.
 struct Namespace(String);
 
 impl Namespace {
     fn new() -> Namespace {
-        Namespace(format!("moved_{}", uuid::Uuid::new_v4().simple()))
+        let name = format!("moved_{}", uuid::Uuid::new_v4().simple());
+        let created = Namespace::session().batch_execute(&format!("CREATE DATABASE {name}"));
+        created.expect("a database");
+        Namespace(name)
     }
 
     fn session() -> Client {
         Client::connect(&postgres_cluster::url(), NoTls).expect("the server lets us in")
     }
+
+    fn url(&self) -> String {
+        let url = postgres_cluster::url();
+        let (place, words) = url
+            .split_once('?')
+            .map_or((&*url, String::new()), |(place, words)| (place, format!("?{words}")));
+        let (server, _) = place.rsplit_once('/').expect("a database is named");
+        format!("{server}/{}{words}", self.0)
+    }
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let drop =
-            format!("SET client_min_messages = warning; DROP SCHEMA IF EXISTS {} CASCADE", self.0);
+        let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.0);
         // What is left over is in nobody's way.
         let _ = Namespace::session().batch_execute(&drop);
     }
@@ -63,7 +74,7 @@ fn all_rows(file: &Path, namespace: &str) -> Vec<(String, Vec<Vec<String>>)> {
 #[test]
 fn a_connection_moves_there_and_back_and_goes_on() {
     let (folder, namespace) = (tempfile::tempdir().expect("a folder"), Namespace::new());
-    let (name, server) = (namespace.0.as_str(), postgres_cluster::url());
+    let (name, server) = (namespace.0.as_str(), namespace.url());
     let folder = folder.path();
     let function = FakeFunction::start([
         Answer::json(FIRST.to_owned()),
@@ -137,7 +148,8 @@ fn what_is_in_the_way_is_told_and_nothing_is_written() {
     let tables = run(folder, &["tables", "--to", "b.duckdb", "--json"]).expect_code(0);
     assert_eq!(tables.json_lines().len(), 1, "only the other connection is there");
 
-    let (namespace, server) = (Namespace::new(), postgres_cluster::url());
+    let namespace = Namespace::new();
+    let server = namespace.url();
     let function = FakeFunction::start([page(r#"[{"id":1,"n":"nul\u0000"}]"#, "{}", false)]);
     let name = namespace.0.as_str();
     run(folder, &["sync", "--url", &function.url(), "--to", "c.duckdb", "--name", name])
