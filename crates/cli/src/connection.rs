@@ -114,6 +114,19 @@ impl Selected {
     }
 }
 
+/// The one connection that a command is about: the one given on its command line, or the one named. Its
+/// state is not kept.
+pub(crate) fn one(
+    global: &GlobalArguments,
+    name: Option<&str>,
+    given: &GivenConnection,
+) -> Result<Connection, Failure> {
+    let names: Vec<String> = name.into_iter().map(str::to_owned).collect();
+    let mut selected = selected(global, &names, given)?;
+    let selected = selected.pop().expect("one connection is given or named");
+    selected.ready?.without_state()
+}
+
 /// The connections that a command is about: the one given on its command line, those named, or all of
 /// the configuration file.
 pub(crate) fn selected(

@@ -111,7 +111,16 @@ impl Recorder {
     fn body(&self, bytes: &[u8]) -> Value {
         match std::str::from_utf8(bytes) {
             Ok(text) => self.redaction.text(text).into(),
-            Err(_) => json!({ "base64": STANDARD.encode(bytes) }),
+            Err(_) => {
+                let lossy = String::from_utf8_lossy(bytes);
+                let hidden = self.redaction.text(&lossy);
+                // Bytes that hold a secret are not kept as they are, even where they are no text.
+                if hidden == lossy {
+                    json!({ "base64": STANDARD.encode(bytes) })
+                } else {
+                    hidden.into()
+                }
+            }
         }
     }
 

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{DestinationError, TableBatch, TableMode, Twin};
-use rusqlite::{Error, Result};
+use rusqlite::Result;
 
 use crate::destination::{Sqlite, of};
 use crate::rows;
 use crate::statements::{RowStatements, identifier};
+
+/// SQLite's name for the row ids of any table. The engine calls no column so.
+const ROW_ID: &str = "rowid";
 
 /// The places of the upserts whose key had the same value before, by column.
 pub(crate) type Kept = BTreeMap<String, BTreeSet<u64>>;
@@ -40,10 +43,9 @@ impl Sqlite {
 
     fn twins(&self, table: &TableBatch, column: &str, kept: &BTreeSet<u64>) -> Result<Vec<Twin>> {
         let (name, value, live) = (self.quoted(table.table()), identifier(column), live(table));
-        let row_id = row_id(table)?;
         let mut groups: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
         let mut found = self.connection.prepare(&format!(
-            "SELECT dense_rank() OVER (ORDER BY {value}), {row_id} FROM {name} AS held \
+            "SELECT dense_rank() OVER (ORDER BY {value}), {ROW_ID} FROM {name} AS held \
              WHERE {live} AND {value} IN (SELECT {value} FROM {name} AS held \
              WHERE {live} AND {value} IS NOT NULL GROUP BY {value} HAVING count(*) > 1)"
         ))?;
@@ -81,8 +83,7 @@ impl Sqlite {
             let name = self.quoted(table.table());
             let filled = RowStatements::looking(&name, table, &chunk, column);
             let select = format!(
-                "SELECT {} FROM {{table}} AS held WHERE {{row}} AND {} AND {condition}",
-                row_id(table)?,
+                "SELECT {ROW_ID} FROM {{table}} AS held WHERE {{row}} AND {} AND {condition}",
                 live(table)
             );
             let mut statement = self.connection.prepare(&filled.fill(&select))?;
@@ -98,16 +99,6 @@ impl Sqlite {
         }
         Ok(held)
     }
-}
-
-/// SQLite's number of a row has several names; a column of one's own hides the one that it has.
-fn row_id(table: &TableBatch) -> Result<&'static str> {
-    let is_free =
-        |name: &&str| table.columns().iter().all(|(column, _)| !column.eq_ignore_ascii_case(name));
-    ["_rowid_", "rowid", "oid"]
-        .into_iter()
-        .find(is_free)
-        .ok_or_else(|| Error::InvalidColumnName("rowid".to_owned()))
 }
 
 fn live(table: &TableBatch) -> &'static str {

@@ -1,6 +1,7 @@
 //! What can go wrong, and plans of it.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -18,6 +19,35 @@ pub enum Fault {
 
 pub const FAULTS: [Fault; 5] =
     [Fault::Refused, Fault::AnswerLost, Fault::CrashBefore, Fault::CrashAfter, Fault::Rival];
+
+/// What a simulated process dies of.
+pub struct Crash;
+
+/// One call of a port: `effect` happens or does not, and the answer is heard or is not. A process that dies
+/// unwinds with [`Crash`].
+pub fn befall<T>(
+    fault: Option<Fault>,
+    effect: impl FnOnce() -> T,
+    rival: impl FnOnce(),
+) -> Option<T> {
+    match fault {
+        None => Some(effect()),
+        Some(Fault::Refused) => None,
+        Some(Fault::AnswerLost) => {
+            effect();
+            None
+        }
+        Some(Fault::CrashBefore) => resume_unwind(Box::new(Crash)),
+        Some(Fault::CrashAfter) => {
+            effect();
+            resume_unwind(Box::new(Crash))
+        }
+        Some(Fault::Rival) => {
+            rival();
+            Some(effect())
+        }
+    }
+}
 
 /// Which calls of a port go wrong, by their number from 0. A plan is its own reproduction.
 pub type Plan = BTreeMap<u64, Fault>;

@@ -1,6 +1,6 @@
 //! The simulated function and destination, what survives a crash, and the lives of the engine in it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use engine::{Batch, Destination, DestinationError, Landed, Outcome, Position, Run, sync};
 use protocol::{Function, FunctionError, Request, Response};
 
-use crate::fault::{Fault, Plan};
+use crate::fault::{Crash, Plan, befall};
 use crate::memory::Database;
 use crate::mutant::Mutant;
 use crate::scenario::{Rival, Scenario};
@@ -41,9 +41,6 @@ struct Inner {
     warm_pages: usize,
     cached: Option<Position>,
 }
-
-/// What a simulated process dies of.
-struct Crash;
 
 /// More lives than any plan of three faults needs.
 const LIVES_MAX: u64 = 24;
@@ -122,23 +119,7 @@ impl<'s> World<'s> {
             let step = inner.steps - 1;
             inner.plan.get(&step).copied()
         };
-        match fault {
-            None => Some(effect(self)),
-            Some(Fault::Refused) => None,
-            Some(Fault::AnswerLost) => {
-                effect(self);
-                None
-            }
-            Some(Fault::CrashBefore) => resume_unwind(Box::new(Crash)),
-            Some(Fault::CrashAfter) => {
-                effect(self);
-                resume_unwind(Box::new(Crash))
-            }
-            Some(Fault::Rival) => {
-                self.rival();
-                Some(effect(self))
-            }
-        }
+        befall(fault, || effect(self), || self.rival())
     }
 
     /// Another engine, on another machine, to which nothing happens.

@@ -12,7 +12,7 @@ use engine::{
 use protocol::{CustomPayload, Function, FunctionError, Request, Response, Secrets, SyncId};
 use simulation::conformance::Storage;
 use simulation::conformance::bench::block_on;
-use simulation::fault::{Fault, Plan, pairs, singles};
+use simulation::fault::{Crash, Plan, befall, pairs, singles};
 use simulation::memory::Memory;
 
 /// Pages of one reading of the source.
@@ -25,9 +25,6 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// Orders with their values and marks, and clicks.
 type Tables = (Vec<String>, Vec<String>);
-
-/// What a simulated process dies of.
-struct Crash;
 
 /// What the source holds, what is stored, and what goes wrong.
 #[derive(Clone)]
@@ -52,23 +49,7 @@ impl World {
             let step = inner.steps - 1;
             inner.plan.get(&step).copied()
         };
-        match fault {
-            None => Some(effect(self)),
-            Some(Fault::Refused) => None,
-            Some(Fault::AnswerLost) => {
-                effect(self);
-                None
-            }
-            Some(Fault::CrashBefore) => resume_unwind(Box::new(Crash)),
-            Some(Fault::CrashAfter) => {
-                effect(self);
-                resume_unwind(Box::new(Crash))
-            }
-            Some(Fault::Rival) => {
-                self.rival();
-                Some(effect(self))
-            }
-        }
+        befall(fault, || effect(self), || self.rival())
     }
 
     /// Another engine lands a page first.

@@ -24,10 +24,7 @@ pub(crate) fn run(
     arguments: &PreviewArguments,
     log: &Arc<Log>,
 ) -> Result<Exit, Failure> {
-    let names: Vec<String> = arguments.connection.iter().cloned().collect();
-    let mut selected = connection::selected(global, &names, &arguments.given)?;
-    let selected = selected.pop().expect("one connection was asked for");
-    let connection = selected.ready?.without_state()?;
+    let connection = connection::one(global, arguments.connection.as_deref(), &arguments.given)?;
     super::runtime().block_on(async {
         let connection = Arc::new(connection.with_stored_secrets().await?);
         let stop = Stop::listen(log);

@@ -18,11 +18,8 @@ pub(crate) fn run(
     arguments: &ReadArguments,
     log: &Arc<Log>,
 ) -> Result<Exit, Failure> {
-    let names: Vec<String> = arguments.connection.iter().cloned().collect();
-    let mut selected = connection::selected(global, &names, &arguments.given)?;
-    let selected = selected.pop().expect("a connection was asked for");
-    let connection =
-        only(selected.ready?.without_state()?, &arguments.table)?.within(&arguments.range)?;
+    let connection = connection::one(global, arguments.connection.as_deref(), &arguments.given)?;
+    let connection = only(connection, &arguments.table)?.within(&arguments.range)?;
     super::runtime().block_on(async {
         let connection = Arc::new(connection.with_stored_secrets().await?);
         let stop = Stop::listen(log);

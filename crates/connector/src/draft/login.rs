@@ -1,7 +1,7 @@
 //! What lets a request in, as a manifest says it: its values are references, never keys.
 
 use super::Sample;
-use super::secret::{is_secret, secret_name};
+use super::secret::{is_secret, looks_secret, secret_name};
 use super::write::{pairs, quoted};
 
 /// What of a request lets it in, with its values replaced by references.
@@ -32,7 +32,7 @@ impl Login {
             match lower.as_str() {
                 name if is_of_the_browser(name) => {}
                 "authorization" => login.authorization(value),
-                _ if is_secret(name) => {
+                _ if is_secret(name) || looks_secret(value) => {
                     let secret = login.secret(secret_name(name));
                     let template = format!("{{{{ secrets.{secret} }}}}");
                     if login.auth.is_none() {

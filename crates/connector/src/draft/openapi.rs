@@ -12,12 +12,19 @@ use super::write::quoted;
 use super::{Draft, Origin, Sample, tables, write};
 use crate::yaml::{self, Node};
 
-/// Whether a text seems to be such a document.
+/// Whether a text is such a document, and not rows.
 pub(super) fn is_one(text: &str) -> bool {
-    let start = text.trim_start_matches('\u{feff}').trim_start();
-    let end = (0..=200.min(start.len())).rev().find(|end| start.is_char_boundary(*end));
-    let start = &start[..end.unwrap_or_default()];
-    start.starts_with("openapi:") || start.starts_with('{') && start.contains("\"openapi\"")
+    #[derive(serde::Deserialize)]
+    struct Head {
+        openapi: Option<String>,
+        paths: Option<serde::de::IgnoredAny>,
+    }
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    if !text.starts_with('{') {
+        return text.starts_with("openapi:");
+    }
+    let head = serde_json::from_str::<Head>(text);
+    head.is_ok_and(|head| head.openapi.is_some() && head.paths.is_some())
 }
 
 /// Reads JSON or YAML.

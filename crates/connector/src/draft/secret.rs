@@ -13,13 +13,28 @@ pub(super) fn plain(name: &str) -> String {
 pub(super) fn is_secret(name: &str) -> bool {
     const PAGING: [&str; 5] =
         ["pagetoken", "nexttoken", "nextpagetoken", "continuationtoken", "synctoken"];
-    const WHOLE: [&str; 8] = ["key", "appid", "auth", "sig", "signature", "sid", "cookie", "code"];
+    const WHOLE: [&str; 9] =
+        ["key", "appid", "auth", "xauth", "sig", "signature", "sid", "cookie", "code"];
     const ENDS: [&str; 6] = ["apikey", "token", "secret", "password", "authorization", "accesskey"];
+    const PARTS: [&str; 7] =
+        ["session", "csrf", "xsrf", "jwt", "passwd", "credential", "securitytoken"];
     let name = plain(name);
     !PAGING.contains(&name.as_str())
         && (WHOLE.contains(&name.as_str())
             || name.ends_with("key")
-            || ENDS.iter().any(|end| name.ends_with(end)))
+            || ENDS.iter().any(|end| name.ends_with(end))
+            || PARTS.iter().any(|part| name.contains(part)))
+}
+
+/// Whether a header's value looks as if it let the request in, whatever its name: one long word of letters
+/// and digits, as tokens and keys are. A request's number looks so too: better asked for than told.
+pub(super) fn looks_secret(value: &str) -> bool {
+    const SHORTEST: usize = 20;
+    let has = |what: fn(char) -> bool| value.contains(what);
+    value.len() >= SHORTEST
+        && !has(|c| c.is_whitespace() || matches!(c, '/' | ';' | ',' | '?'))
+        && has(|c| c.is_ascii_digit())
+        && has(|c| c.is_ascii_alphabetic())
 }
 
 /// The name of the secret in a header or a parameter: `X-Api-Key` is `api_key`.

@@ -378,6 +378,31 @@ fn an_openapi_document_at_an_address_is_of_the_api_there() {
     );
 }
 
+#[test]
+fn an_answer_that_speaks_of_openapi_is_an_answer_and_a_document_says_so_anywhere() {
+    let rows = r#"{"topics":[{"id":1,"name":"openapi"}],"openapi":"3.0.0"}"#;
+    let last = r#"{"info":{"title":"a long description first"},"paths":{},"openapi":"3.0.3"}"#;
+    assert!(!openapi::is_one(rows) && !openapi::is_one("[1]") && !openapi::is_one(""));
+    assert!(openapi::is_one(last) && openapi::is_one("openapi: 3.1.0\npaths: {}"));
+}
+
+#[test]
+fn f_018_what_looks_like_a_key_is_one_whatever_its_header_is_called() {
+    let headers = [
+        ("x-visitor", "hunter2hunter2hunter2"),
+        ("x-my-session-of-today", "hunter2"),
+        ("x-client-version", "web 2024.10"),
+        ("accept", "application/vnd.shop.v2+json"),
+    ];
+    let text =
+        har(&[("GET", "https://x.example/a", &headers, "application/json", r#"[{"id":1}]"#)]);
+    let draft = draft_document(&text, None).expect("a draft");
+    assert!(!draft.manifest.contains("hunter2"), "{}", draft.manifest);
+    assert_eq!(draft.secrets, ["visitor", "my_session_of_today"]);
+    assert!(draft.manifest.contains("web 2024.10"), "{}", draft.manifest);
+    assert!(draft.manifest.contains("application/vnd.shop.v2+json"), "{}", draft.manifest);
+}
+
 /// The method and the address, what was sent, the kind of the answer, and the answer.
 type Entry<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
 

@@ -69,10 +69,11 @@ impl FilesProgress {
         self.move_to(after[last].modified.unwrap_or(i64::MAX), &after[last].path, listing);
     }
 
-    /// All files have been read: what is older than `lookback` before the newest is left behind. A time to
-    /// come is not believed.
-    pub(crate) fn end(&mut self, listing: &[Listed], lookback: i64, now: i64) {
-        let newest = listing.iter().filter_map(|file| file.modified).max();
+    /// All files up to `until` have been read: what is older than `lookback` before the newest of them is left
+    /// behind. Those after it are for the next sync, however new they are. A time to come is not believed.
+    pub(crate) fn end(&mut self, listing: &[Listed], until: Option<i64>, lookback: i64, now: i64) {
+        let read = listing.iter().filter(|file| !is_after(file, until));
+        let newest = read.filter_map(|file| file.modified).max();
         if let Some(newest) = newest {
             let floor = newest.min(now).saturating_sub(lookback);
             if self.behind.as_ref().is_none_or(|(behind, _)| floor > *behind) {
@@ -129,7 +130,7 @@ mod tests {
             progress.note(&file, listing);
             read.push(file.path);
         }
-        progress.end(listing, lookback, 1_000_000);
+        progress.end(listing, until, lookback, 1_000_000);
         read
     }
 
@@ -161,6 +162,20 @@ mod tests {
         sync(&mut progress, &files(&[(9_000_000, "a"), (999_950, "b")]), 100);
         let listing = files(&[(9_000_000, "a"), (999_950, "b"), (999_960, "c")]);
         assert_eq!(sync(&mut progress, &listing, 100), ["c"]);
+    }
+
+    /// The listing was made anew while the reading was under way: what is newer than its bound waits, and is
+    /// not left behind by a file that is newer still.
+    #[test]
+    fn files_that_come_while_a_sync_reads_are_for_the_next_one() {
+        let mut progress = FilesProgress::default();
+        let before = files(&[(500, "a")]);
+        progress.note(&before[0], &before);
+        let listing = files(&[(500, "a"), (600, "b"), (900, "c")]);
+        assert_eq!(progress.next(&listing, Some(500)), None);
+        progress.end(&listing, Some(500), 0, 1_000_000);
+        assert_eq!(progress.late(&listing), 0);
+        assert_eq!(sync(&mut progress, &listing, 0), ["b", "c"]);
     }
 
     /// With tens of thousands of files of one moment the state stays small, and each is read once.

@@ -90,7 +90,7 @@ impl Reader<'_> {
             None => known.next(&listing, until),
         };
         let Some(file) = file else {
-            known.end(&listing, files.lookback_ms(), self.now_ms());
+            known.end(&listing, until, files.lookback_ms(), self.now_ms());
             reading.next_path(path_at + 1);
             return Ok(());
         };
