@@ -172,7 +172,7 @@ impl<'check> Surveyor<'check> {
         Ok(())
     }
 
-    /// Each fault at the first and at the last request of the first call, and of one in the middle.
+    /// Each fault in the first call and in the one after it, where [`tried`] says.
     async fn faults(&self, survey: &mut Survey) -> Result<(), FunctionError> {
         let Some(proxy) = &self.proxy else { return Ok(()) };
         let pages: Vec<(usize, State, Vec<Exchange>)> = survey.syncs[0]
@@ -194,7 +194,6 @@ impl<'check> Surveyor<'check> {
             return Ok(());
         }
         for (page, state, upstream) in pages {
-            let last = upstream.len() - 1;
             for fault in [
                 Fault::Throttled,
                 Fault::ServerError,
@@ -203,25 +202,10 @@ impl<'check> Surveyor<'check> {
                 Fault::EmptyPage,
                 Fault::RepeatedToken,
             ] {
-                let requests = match fault {
-                    Fault::NoAnswer | Fault::Truncated if page > 0 => vec![],
-                    Fault::NoAnswer | Fault::Truncated => vec![last],
-                    _ if last == 0 => vec![0],
-                    _ => vec![0, last],
-                };
-                for request in requests {
-                    let exchange = &upstream[request];
-                    let applies = match fault {
-                        Fault::EmptyPage => exchange.listed().is_some_and(|rows| rows > 0),
-                        Fault::RepeatedToken => exchange.next_token().is_some(),
-                        _ => true,
-                    };
-                    if applies {
-                        let run = self
-                            .fault(proxy, fault, page, request, &state, survey.pages_max)
-                            .await?;
-                        survey.faults.push(run);
-                    }
+                for request in tried(fault, page, &upstream) {
+                    let run =
+                        self.fault(proxy, fault, page, request, &state, survey.pages_max).await?;
+                    survey.faults.push(run);
                 }
             }
         }
@@ -322,6 +306,24 @@ impl<'check> Surveyor<'check> {
             secret_in_state: secret,
             ..Self::empty_call(&request.state, answer)
         })
+    }
+}
+
+/// The requests of a call that a fault is tried at: the first and the last that it changes. Those that
+/// keep a client waiting are tried once.
+fn tried(fault: Fault, page: usize, upstream: &[Exchange]) -> Vec<usize> {
+    let applies = |exchange: &Exchange| match fault {
+        Fault::EmptyPage => exchange.listed().is_some_and(|rows| rows > 0),
+        Fault::RepeatedToken => &fault.changes(exchange.clone()) != exchange,
+        _ => true,
+    };
+    let first = upstream.iter().position(applies);
+    let last = upstream.iter().rposition(applies);
+    match fault {
+        Fault::NoAnswer | Fault::Truncated if page > 0 => Vec::new(),
+        Fault::NoAnswer | Fault::Truncated => Vec::from_iter(last),
+        _ if first == last => Vec::from_iter(first),
+        _ => first.into_iter().chain(last).collect(),
     }
 }
 

@@ -107,6 +107,31 @@ fn l_03_a_fault_of_the_api_names_the_rows_that_are_lost() {
     }
 }
 
+/// A fault that one handler takes for the end, and the other does not; all else is right in both.
+#[track_caller]
+fn fault(name: &str, expected: &str) {
+    let shop = Shop::open();
+    let right = check(&shop, &format!("{name}_right"), &["--json"]);
+    let verdict = &right.json_lines()[0];
+    assert_eq!(verdict["findings"], serde_json::json!([]), "{name}, the right one: {verdict:#}");
+    let wrong = check(&shop, &format!("{name}_wrong"), &["--json"]).expect_code(3);
+    let verdict = &wrong.json_lines()[0];
+    assert_eq!(ids(verdict, "wrong"), ["L-03"], "{name}, the wrong one: {verdict:#}");
+    assert_eq!(verdict["findings"][0]["message"], expected, "{name}");
+}
+
+#[test]
+fn l_03_an_empty_page_that_names_the_next_is_not_the_end() {
+    let lost = "the call succeeds, the state moves on, and 23 rows never come";
+    fault("l03empty", &format!("when the API gives an empty page: {lost}"));
+}
+
+#[test]
+fn l_03_a_page_that_is_named_again_is_not_the_end() {
+    let lost = "the call succeeds, the state moves on, and 15 rows never come";
+    fault("l03token", &format!("when the API names a page again as the next: {lost}"));
+}
+
 #[test]
 fn f_018_no_secret_is_shown_with_the_values_either() {
     let shop = Shop::open();

@@ -57,18 +57,6 @@ impl Exchange {
         link || self.json().is_some_and(|json| more(&json))
     }
 
-    /// The way to the next page that the answer gives, if it is a text or a number.
-    pub fn next_token(&self) -> Option<String> {
-        let json = self.json()?;
-        let mut found = None;
-        each_member(&json, &mut |name, value| {
-            if NEXT.contains(&&*plain(name)) && found.is_none() {
-                found = token(value);
-            }
-        });
-        found
-    }
-
     /// Rows that the answer lists: the elements of its longest list of objects.
     pub fn listed(&self) -> Option<usize> {
         longest(&self.json()?)

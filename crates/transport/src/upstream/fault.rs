@@ -25,23 +25,26 @@ pub enum Fault {
 
 impl Fault {
     /// The answer as the fault changes it; one that it cannot change stays.
-    pub(super) fn changes(self, mut answered: Exchange) -> Exchange {
-        let Some(mut json) = answered.json().filter(|_| answered.status == 200) else {
+    pub fn changes(self, mut answered: Exchange) -> Exchange {
+        let Some(json) = answered.json().filter(|_| answered.status == 200) else {
             return answered;
         };
+        let mut changed = json.clone();
         match self {
-            Fault::EmptyPage => empty(&mut json, false),
+            Fault::EmptyPage => empty(&mut changed, false),
             Fault::Nothing => {
-                empty(&mut json, true);
+                empty(&mut changed, true);
                 answered.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("link"));
             }
             Fault::RepeatedToken => {
                 let asked = answered.url.clone();
-                repeat(&mut json, &asked);
+                repeat(&mut changed, &asked);
             }
             Fault::Throttled | Fault::ServerError | Fault::NoAnswer | Fault::Truncated => {}
         }
-        answered.body = json.to_string().into();
+        if changed != json {
+            answered.body = changed.to_string().into();
+        }
         answered
     }
 }
