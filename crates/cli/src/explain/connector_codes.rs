@@ -50,6 +50,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Check `auth` and the secrets that it uses.",
     ),
     config(
+        "manifest_not_deployable",
+        "The manifest reads a format that hasmore-function leaves out to stay small: Parquet or Avro.",
+        "Let `hasmore sync` or `hasmore serve` read it, or deploy its other tables in a manifest of their own.",
+    ),
+    config(
         "manifest_not_found",
         "There is no manifest of that name.",
         "Correct the path, or let `hasmore init URL` write one.",

@@ -112,6 +112,13 @@ pub enum Format {
     Xml,
 }
 
+impl Format {
+    /// Whether its reader is left out of `hasmore-function`, which could not stay small with it.
+    pub fn is_columnar(self) -> bool {
+        matches!(self, Format::Parquet | Format::Avro)
+    }
+}
+
 /// Which sheet of a workbook is read.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, default)]
