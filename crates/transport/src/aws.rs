@@ -8,15 +8,17 @@ use hyper::Uri;
 use hyper::header::{self, HeaderValue};
 use protocol::FunctionError;
 use reqsign_aws_v4::{
-    AssumeRoleCredentialProvider, Credential, DefaultCredentialProvider, RequestSigner,
+    AssumeRoleCredentialProvider, Credential, DefaultCredentialProvider, EnvCredentialProvider,
+    RequestSigner,
 };
 use reqsign_core::{
     CommandExecute, CommandOutput, Context, Error, ErrorKind, FileRead, HttpSend, OsEnv,
-    ProvideCredential, ProvideCredentialDyn, Signer, SigningCredential,
+    ProvideCredential, ProvideCredentialChain, ProvideCredentialDyn, Signer, SigningCredential,
 };
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
+use crate::aws_sso::SsoSession;
 use crate::body;
 use crate::client::connect_lazily;
 use crate::route::{Proxies, Route};
@@ -100,11 +102,16 @@ impl AwsIdentity {
         if let Some(profile) = &options.profile {
             chain = chain.with_profile(profile);
         }
+        let session = SsoSession { profile: options.profile.clone() };
+        let chain = ProvideCredentialChain::new()
+            .push(EnvCredentialProvider::new())
+            .push(session)
+            .push(chain.build());
         let provider: Provider = match &options.role_arn {
-            None => Box::new(chain.build()),
+            None => Box::new(chain),
             Some(role) => {
                 let sts = RequestSigner::new("sts", region).with_standard_session_token();
-                let own = Signer::new(context.clone(), chain.build(), sts);
+                let own = Signer::new(context.clone(), chain, sts);
                 let mut role = AssumeRoleCredentialProvider::new(role.clone(), own)
                     .with_role_session_name(ROLE_SESSION.to_owned())
                     .with_region(region.to_owned())

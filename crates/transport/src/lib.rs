@@ -40,6 +40,7 @@ mod python;
 // What several of them share.
 mod ask;
 mod aws;
+mod aws_sso;
 mod body;
 mod chance;
 mod entra;

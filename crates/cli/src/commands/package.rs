@@ -14,7 +14,8 @@ const BINARY: &str = "hasmore-function";
 /// Writes everything that a deploy needs into a folder. Nothing is sent anywhere.
 pub(crate) fn run(arguments: &PackageArguments) -> Result<Exit, Failure> {
     let manifest = config::load_manifest(&arguments.manifest)?;
-    if let Some((table, plan)) = manifest.tables.iter().find(|(_, plan)| plan.format.is_columnar()) {
+    if let Some((table, plan)) = manifest.tables.iter().find(|(_, plan)| plan.format.is_columnar())
+    {
         let format = format!("{:?}", plan.format);
         let message = format!("table {table} reads {format}, and {BINARY} is too small for that");
         return Err(Failure::new("manifest_not_deployable", message));

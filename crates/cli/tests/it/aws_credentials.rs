@@ -84,18 +84,13 @@ fn f_012_a_profile_is_the_one_that_is_named() {
     world.check("{}", &[NO_INSTANCE, ("AWS_PROFILE", "work")]);
 }
 
-#[test]
-fn f_012_a_profile_may_be_a_login_by_sso() {
+/// The name of the kept token is the SHA-1 of `named`, as `aws sso login` has it.
+fn check_login(config: &str, named: &str) {
     let world = World::new();
-    let start = "https://shop.awsapps.com/start";
-    let config = format!(
-        "[profile work]\nsso_start_url = {start}\nsso_region = eu-west-1\nsso_account_id = 123456789012\nsso_role_name = Caller\n"
-    );
-    world.write(".aws/config", &config);
-    // The name is the SHA-1 of the start URL, as `aws sso login` has it.
-    let kept = json!({ "startUrl": start, "accessToken": "token-of-the-login", "expiresAt": "2099-01-01T00:00:00Z" });
-    let name = sha1_name(start);
-    world.write(&format!(".aws/sso/cache/{name}.json"), &kept.to_string());
+    world.write(".aws/config", config);
+    let name = format!(".aws/sso/cache/{}.json", sha1_name(named));
+    let kept = |until: &str| json!({ "accessToken": "token-of-the-login", "expiresAt": until });
+    world.write(&name, &kept("2099-01-01T00:00:00Z").to_string());
     let given = json!({ "roleCredentials": { "accessKeyId": KEY, "secretAccessKey": SECRET, "sessionToken": TOKEN, "expiration": 4_070_908_800_000_u64 } });
     let portal = FakeFunction::start([Answer::json(given.to_string())]);
     world.check("{profile: work}", &[NO_INSTANCE, ("AWS_SSO_ENDPOINT", &portal.url())]);
@@ -105,11 +100,22 @@ fn f_012_a_profile_may_be_a_login_by_sso() {
         asked.line.contains("role_name=Caller") && asked.line.contains("account_id=123456789012")
     );
     // A login that is over says what to do.
-    let over = json!({ "startUrl": start, "accessToken": "token-of-the-login", "expiresAt": "2020-01-01T00:00:00Z" });
-    world.write(&format!(".aws/sso/cache/{name}.json"), &over.to_string());
+    world.write(&name, &kept("2020-01-01T00:00:00Z").to_string());
     let ended = world.run("{profile: work}", &[NO_INSTANCE]).expect_error(2, "aws_no_credentials");
     assert!(ended.stderr.contains("aws sso login"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("token-of-the-login"), "F-018");
+}
+
+#[test]
+fn f_012_a_profile_may_be_a_login_by_sso() {
+    let start = "https://shop.awsapps.com/start";
+    let who = "sso_account_id = 123456789012\nsso_role_name = Caller\n";
+    let older = format!("[profile work]\nsso_start_url = {start}\nsso_region = eu-west-1\n{who}");
+    check_login(&older, start);
+    let session = format!(
+        "[profile work]\nsso_session = shop\n{who}[sso-session shop]\nsso_start_url = {start}\nsso_region = eu-west-1\nsso_registration_scopes = sso:account:access\n"
+    );
+    check_login(&session, "shop");
 }
 
 fn sha1_name(text: &str) -> String {

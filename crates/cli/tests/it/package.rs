@@ -75,7 +75,11 @@ fn what_cannot_be_packaged_is_refused_before_anything_is_written() {
     write(folder.path(), "shop.yaml", SHOP);
     write(folder.path(), "wrong.yaml", "name: shop\n");
     write(folder.path(), "script", "#!/bin/sh\n");
-    write(folder.path(), "parquet.yaml", &SHOP.replace("primary_key", "format: parquet, primary_key"));
+    write(
+        folder.path(),
+        "parquet.yaml",
+        &SHOP.replace("primary_key", "format: parquet, primary_key"),
+    );
     let refused = |line: &[&str], code: &str| {
         let target = ["package", "--target", "lambda"];
         Hasmore::new(folder.path()).args(target).args(line).run().expect_error(2, code);
