@@ -21,6 +21,8 @@ const SHORTEST: usize = 4;
 /// What APIs call that which lets in.
 const TOKENS: [&str; 6] =
     ["access_token", "refresh_token", "id_token", "accessToken", "refreshToken", "idToken"];
+/// What is sent for such a token: signed anew each time, and good for as long as it says.
+const ASSERTIONS: [&str; 2] = ["assertion", "client_assertion"];
 /// As it stands in an address, with the characters that need no encoding.
 const IN_ADDRESS: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -60,8 +62,14 @@ impl Redaction {
         replaced
     }
 
-    /// Tokens that an answer gives out.
+    /// Tokens that an answer gives out, and what was sent for them.
     pub(crate) fn learn(&mut self, exchange: &Exchange) {
+        let sent = std::str::from_utf8(&exchange.sent).unwrap_or_default();
+        for (name, text) in sent.split('&').filter_map(|pair| pair.split_once('=')) {
+            if ASSERTIONS.contains(&name) {
+                self.hide(name, &text.into());
+            }
+        }
         let json: BTreeMap<String, Value> =
             serde_json::from_slice(&exchange.body).unwrap_or_default();
         for name in TOKENS {
@@ -112,16 +120,17 @@ mod tests {
         let mut redaction = Redaction { words: Vec::new() };
         redaction.hide("api key", &serde_json::json!(["pa\"ss wörd", "abc"]));
         let token = Exchange {
+            sent: "grant_type=jwt&assertion=ab.cd-1.ef".into(),
             body: r#"{"access_token":"token-1","expires_in":3600}"#.into(),
             ..Exchange::default()
         };
         redaction.learn(&token);
         let told = redaction.text(
-            r#"pa"ss wörd {"k":"pa\"ss wörd"} ?k=pa%22ss%20w%C3%B6rd&f=pa%22ss+w%C3%B6rd token-1 abc"#,
+            r#"pa"ss wörd {"k":"pa\"ss wörd"} ?k=pa%22ss%20w%C3%B6rd&f=pa%22ss+w%C3%B6rd token-1 &assertion=ab.cd-1.ef abc"#,
         );
         assert_eq!(
             told,
-            r#"secret_api_key {"k":"secret_api_key"} ?k=secret_api_key&f=secret_api_key secret_access_token abc"#
+            r#"secret_api_key {"k":"secret_api_key"} ?k=secret_api_key&f=secret_api_key secret_access_token &assertion=secret_assertion abc"#
         );
     }
 
