@@ -1,9 +1,10 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::{Destination, Outcome};
 use serde_json::json;
 
+use super::migrate;
 use crate::arguments::{DiffArguments, GivenConnection, GlobalArguments};
 use crate::connection::{self, Connection, Selected};
 use crate::failure::{Exit, Failure};
@@ -33,11 +34,11 @@ pub(crate) fn run(
         let mut sides = Vec::new();
         for (index, Selected { name, ready }) in selected.into_iter().enumerate() {
             let connection = ready?.without_state()?;
+            let file = folder.path().join(format!("{index}.duckdb"));
             let side = if arguments.stored && index == 0 {
-                stored(&connection).await
+                Box::pin(stored(&connection, file)).await
             } else {
                 let connection = connection.with_stored_secrets().await?;
-                let file = folder.path().join(format!("{index}.duckdb"));
                 Box::pin(synced(connection, &file, arguments.syncs, log, &stop)).await
             };
             match side {
@@ -55,19 +56,21 @@ pub(crate) fn run(
     })
 }
 
-/// The tables that a connection has landed.
-async fn stored(connection: &Connection) -> Result<Side, Failure> {
+/// The tables that a connection has landed; of another database than DuckDB, a copy as of one moment.
+async fn stored(connection: &Connection, copy: PathBuf) -> Result<Side, Failure> {
     let location = connection.destination()?.clone();
-    let Some(file) = location.file().map(Path::to_owned) else {
-        let message = "its tables are in Postgres, and `--stored` compares with a DuckDB file";
-        return Err(Failure::new("usage", message)
-            .hint("leave `--stored` out: both functions are then called"));
+    let namespace = connection.namespace.clone();
+    let landed = Stored { location, connection: connection.name.clone(), namespace };
+    let (stored, file) = match &landed.location {
+        Location::File(file) => (landed.clone(), file.clone()),
+        _ => {
+            let copied = Stored { location: Location::File(copy.clone()), ..landed.clone() };
+            migrate::copy(&landed, &copied).await?;
+            (copied, copy)
+        }
     };
-    let namespace = connection.namespace.clone();
-    let stored = Stored { location, connection: connection.name.clone(), namespace };
     let position = store::look(&stored).await?.position().await?;
-    let namespace = connection.namespace.clone();
-    Ok(Side { file, namespace, schema: position.schema().clone() })
+    Ok(Side { file, namespace: stored.namespace, schema: position.schema().clone() })
 }
 
 /// The tables that its function fills, from the beginning.

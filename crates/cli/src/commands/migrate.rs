@@ -41,7 +41,7 @@ pub(crate) fn run(
             None => Ok(None),
         };
         let (_here, _there) = (lock(&from)?, lock(&to)?);
-        let (moved, nuls) = migrate(&from, &to).await?;
+        let (moved, nuls) = copy(&from, &to).await?;
         for (table, column) in nuls {
             log.say(
                 Level::Normal,
@@ -66,7 +66,8 @@ pub(crate) fn run(
 /// Tables and columns from whose texts NUL characters were removed.
 type Nuls = Vec<(String, String)>;
 
-async fn migrate(from: &Stored, to: &Stored) -> Result<(Landed, Nuls), Failure> {
+/// Copies a connection as of one moment, and commits it there all at once.
+pub(crate) async fn copy(from: &Stored, to: &Stored) -> Result<(Landed, Nuls), Failure> {
     let mut here = store::look(from).await?;
     let mut source = Source::begin(&mut here).await?;
     let position = landed(from, source.position().await?)?;

@@ -7,10 +7,10 @@ use ::postgres::{Client, NoTls};
 use crate::support::{Answer, Ended, FakeFunction, Hasmore, page, query, table_names, write};
 
 /// A database of a test's own, since all that hash into one have one salt; it goes with the test.
-struct Namespace(String);
+pub(crate) struct Namespace(String);
 
 impl Namespace {
-    fn new() -> Namespace {
+    pub(crate) fn new() -> Namespace {
         let name = format!("moved_{}", uuid::Uuid::new_v4().simple());
         let created = Namespace::session().batch_execute(&format!("CREATE DATABASE {name}"));
         created.expect("a database");
@@ -21,7 +21,7 @@ impl Namespace {
         Client::connect(&postgres_cluster::url(), NoTls).expect("the server lets us in")
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let url = postgres_cluster::url();
         let (place, words) = url
             .split_once('?')

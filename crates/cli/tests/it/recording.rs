@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::migrate::Namespace;
 use crate::support::{Answer, FakeFunction, Hasmore, page, python, query, write};
 
 const KEY: &str = "key of/the shop";
@@ -247,24 +248,39 @@ fn a_diff_tells_where_the_tables_of_two_functions_are_not_the_same() {
 }
 
 /// The migration: what the old function has landed over time, beside the new one from the beginning.
-#[test]
-fn a_diff_with_what_has_landed_does_not_call_the_old_function() {
+#[track_caller]
+fn check_stored(to: &str) {
     let folder = tempfile::tempdir().expect("a folder");
+    let hold = |old: &FakeFunction, new: &FakeFunction| {
+        two_functions(folder.path(), old, new);
+        let config = folder.path().join("hasmore.yaml");
+        let text = std::fs::read_to_string(&config).expect("a configuration");
+        let elsewhere = text.replace("landed.duckdb", to);
+        assert!(to == "landed.duckdb" || elsewhere != text, "{text}");
+        std::fs::write(config, elsewhere).expect("a configuration");
+    };
     let rows = r#"[{"id":1,"total":10},{"id":2,"total":20}]"#;
     let old = FakeFunction::start([page(rows, r#"{"n":1}"#, false)]);
     let new =
         FakeFunction::start([page(rows, r#"{"n":1}"#, false), page("[]", r#"{"n":1}"#, false)]);
-    two_functions(folder.path(), &old, &new);
+    hold(&old, &new);
     hasmore(folder.path(), &["sync", "old"]).run().expect_code(0);
-    let before = std::fs::read(folder.path().join("landed.duckdb")).expect("a file");
+    let landed = || std::fs::read(folder.path().join("landed.duckdb")).ok();
+    let before = landed();
     let line = ["diff", "old", "new", "--stored", "--syncs", "2"];
     let ended = hasmore(folder.path(), &line).run().expect_code(0);
     assert!(ended.stdout.contains("t: the same, 2 rows"), "{}", ended.stdout);
     assert_eq!(old.received().len(), 1);
     assert_eq!(new.received().len(), 2);
-    assert!(std::fs::read(folder.path().join("landed.duckdb")).expect("a file") == before);
+    assert!(landed() == before);
     let lost = FakeFunction::start([page(r#"[{"id":1,"total":10}]"#, r#"{"n":1}"#, false)]);
-    two_functions(folder.path(), &old, &lost);
+    hold(&old, &lost);
     let ended = hasmore(folder.path(), &["diff", "old", "new", "--stored"]).run().expect_code(3);
     assert!(ended.stdout.contains("1 row only in A"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_diff_with_what_has_landed_does_not_call_the_old_function() {
+    check_stored("landed.duckdb");
+    check_stored(&Namespace::new().url());
 }
