@@ -156,7 +156,7 @@ impl DuckDb {
 const READ_ROWS_MAX: i64 = 10_000;
 
 /// The columns as the engine types them: DuckDB names time zones and digits its own way.
-fn typed(
+pub(crate) fn typed(
     table: &str,
     rows: &RecordBatch,
     columns: &[(String, ColumnType)],

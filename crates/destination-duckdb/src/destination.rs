@@ -134,7 +134,12 @@ impl DuckDb {
         Ok(Some(stored.position))
     }
 
-    fn land(&self, batch: &Batch) -> Result<Landed, DestinationError> {
+    /// `kept` is what the tables are where their position is kept elsewhere.
+    pub(crate) fn land(
+        &self,
+        batch: &Batch,
+        kept: Option<&Schema>,
+    ) -> Result<Landed, DestinationError> {
         let mut database = self.database.lock();
         if database.is_read_only() {
             return Err(failure::read_only());
@@ -142,7 +147,7 @@ impl DuckDb {
         let columns = batch.tables().map(|table| table.columns().len()).max();
         database.allow_memory_for(columns.unwrap_or(0))?;
         loop {
-            let attempt = self.attempt(&mut database, batch);
+            let attempt = self.attempt(&mut database, batch, kept);
             let is_short =
                 attempt.as_ref().is_err_and(|error| error.code() == failure::OUT_OF_MEMORY_CODE);
             if !is_short || !database.allow_twice_the_memory()? {
@@ -152,9 +157,17 @@ impl DuckDb {
     }
 
     /// The whole commit, or nothing of it.
-    fn attempt(&self, database: &mut Database, batch: &Batch) -> Result<Landed, DestinationError> {
+    fn attempt(
+        &self,
+        database: &mut Database,
+        batch: &Batch,
+        kept: Option<&Schema>,
+    ) -> Result<Landed, DestinationError> {
         database.begin(batch.after() > 0 && batch.changes().is_empty())?;
-        let written = self.write(database, batch);
+        let written = match kept {
+            Some(before) => self.write_rows(database, batch, before),
+            None => self.write(database, batch),
+        };
         let (connection, _) = database.connection()?;
         match written {
             Ok(landed) => match connection.execute_batch("COMMIT") {
@@ -180,15 +193,10 @@ impl DuckDb {
         if found != batch.after() {
             return Err(DestinationError::Moved { expected: batch.after(), found });
         }
-        let (connection, stage) = database.connection()?;
         let nothing = Schema::default();
-        let landing = Landing {
-            session: Session::new(connection, stage),
-            catalog: &self.catalog,
-            namespace: &self.namespace,
-            before: before.as_ref().map_or(&nothing, Position::schema),
-        };
-        let landed = landing.land(batch)?;
+        let schema = before.as_ref().map_or(&nothing, Position::schema);
+        let landed = self.write_rows(database, batch, schema)?;
+        let (connection, _) = database.connection()?;
         let commit = Commit {
             connection_name: &self.connection_name,
             namespace: &self.namespace,
@@ -199,6 +207,18 @@ impl DuckDb {
         };
         Positions { connection, catalog: &self.catalog }.write(&commit)?;
         Ok(landed)
+    }
+
+    fn write_rows(
+        &self,
+        database: &mut Database,
+        batch: &Batch,
+        before: &Schema,
+    ) -> Result<Landed, DestinationError> {
+        let (connection, stage) = database.connection()?;
+        let session = Session::new(connection, stage);
+        let (catalog, namespace) = (&self.catalog, &self.namespace);
+        Landing { session, catalog, namespace, before }.land(batch)
     }
 
     /// The file was opened again, so it tells whether the batch is in it.
@@ -240,7 +260,7 @@ impl Destination for DuckDb {
     }
 
     async fn commit(&mut self, batch: &Batch) -> Result<Landed, DestinationError> {
-        self.land(batch)
+        self.land(batch, None)
     }
 }
 

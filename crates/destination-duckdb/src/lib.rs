@@ -7,6 +7,7 @@ mod destination;
 mod failure;
 mod history;
 mod landing;
+mod mirror;
 mod positions;
 mod rows;
 mod session;

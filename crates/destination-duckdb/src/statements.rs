@@ -70,6 +70,25 @@ pub(crate) fn sql_type(column_type: ColumnType) -> String {
     }
 }
 
+/// The type that [`sql_type`] prints so.
+pub(crate) fn column_type(printed: &str) -> Option<ColumnType> {
+    const PLAIN: [ColumnType; 8] = [
+        ColumnType::Boolean,
+        ColumnType::Long,
+        ColumnType::Double,
+        ColumnType::LocalDate,
+        ColumnType::LocalDateTime,
+        ColumnType::Instant,
+        ColumnType::String,
+        ColumnType::Json,
+    ];
+    let scale = printed.strip_prefix("DECIMAL(38,").and_then(|rest| rest.strip_suffix(')'));
+    match scale {
+        Some(scale) => scale.parse().ok().map(|scale| ColumnType::Decimal { scale }),
+        None => PLAIN.into_iter().find(|plain| sql_type(*plain) == printed),
+    }
+}
+
 pub(crate) fn create_namespace(catalog: &str, namespace: &str) -> String {
     format!("CREATE SCHEMA IF NOT EXISTS {}.{}", identifier(catalog), identifier(namespace))
 }
@@ -158,6 +177,27 @@ pub(crate) fn read_rows(
         "SELECT {columns} FROM {} WHERE rowid >= {from} AND rowid < {until} ORDER BY rowid",
         place.quoted()
     )
+}
+
+/// How many rows are in a range of row ids, and a text of theirs: two sums of their hashes, so that neither
+/// their order nor two equal rows can hide a change.
+pub(crate) fn print_rows(
+    place: Place<'_>,
+    columns: &[(String, ColumnType)],
+    rows: std::ops::Range<i64>,
+) -> String {
+    let columns = columns.iter().map(|(name, _)| identifier(name)).collect::<Vec<_>>().join(", ");
+    format!(
+        "SELECT count(*), concat(sum(hash({columns})), ' ', sum(hash('again', {columns}))) FROM {} \
+         WHERE rowid >= {} AND rowid < {}",
+        place.quoted(),
+        rows.start,
+        rows.end
+    )
+}
+
+pub(crate) fn forget_table(place: Place<'_>) -> String {
+    format!("DROP TABLE IF EXISTS {}", place.quoted())
 }
 
 /// Whether something of that name is there already, a view too.

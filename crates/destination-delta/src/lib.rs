@@ -1,0 +1,14 @@
+//! A lake as a destination: Delta tables (<https://github.com/delta-io/delta/blob/master/PROTOCOL.md>) in a
+//! folder or a bucket. A batch is one record, written where none is; the tables follow it.
+
+mod actions;
+mod data;
+mod destination;
+mod failure;
+mod mirror;
+mod place;
+mod records;
+mod table_log;
+
+pub use destination::Delta;
+pub use place::Lake;
