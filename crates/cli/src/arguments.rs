@@ -464,7 +464,7 @@ pub(crate) struct GivenConnection {
     /// A program that reads the request on standard input and writes the response
     #[arg(long, value_name = "LINE", group = "function")]
     pub(crate) command: Option<CommandConfig>,
-    /// Where rows land: a DuckDB file, a .sqlite file, or postgres://USER@HOST/DATABASE
+    /// Where rows land: a DuckDB file, a .sqlite file, postgres://USER@HOST/DATABASE, or a lake: delta:FOLDER, delta:s3://BUCKET/PREFIX
     #[arg(long, value_name = "DESTINATION", requires = "function")]
     pub(crate) to: Option<PathBuf>,
     /// An API described in YAML

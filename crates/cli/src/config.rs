@@ -44,12 +44,14 @@ pub(crate) struct ConfigFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct DestinationConfig {
     /// A DuckDB file, relative to this file, which is made by the first sync; a SQLite file, whose name ends
-    /// in `.sqlite` or `.sqlite3` or stands behind `sqlite:`; or a Postgres database:
-    /// `postgres://USER@HOST/DATABASE`. `${NAME}` stands for an environment variable.
+    /// in `.sqlite` or `.sqlite3` or stands behind `sqlite:`; a Postgres database,
+    /// `postgres://USER@HOST/DATABASE`; or a lake of Delta tables, in a folder, `delta:lake`, or in a bucket,
+    /// `delta:s3://BUCKET/PREFIX`. `${NAME}` stands for an environment variable.
     #[schemars(
         example = "warehouse.duckdb",
         example = "warehouse.sqlite",
         example = "postgres://loader@db.example.com/warehouse",
+        example = "delta:s3://lake/raw",
         example = "${DATABASE_URL}"
     )]
     pub(crate) to: PathBuf,

@@ -14,9 +14,18 @@ use crate::reference;
 pub(crate) enum Location {
     /// A DuckDB file.
     File(PathBuf),
+    /// A lake of Delta tables.
+    Lake(LakeAddress),
     /// A SQLite file.
     Sqlite(PathBuf),
     Postgres(Box<Server>),
+}
+
+/// Where the tables of a lake are.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum LakeAddress {
+    Folder(PathBuf),
+    S3 { bucket: String, prefix: String },
 }
 
 impl Location {
@@ -32,10 +41,13 @@ impl Location {
         if Server::is_url(&text) {
             return Ok(Location::Postgres(Box::new(Server::read(&text, variable)?)));
         }
+        if let Some(address) = text.strip_prefix(LAKE_PREFIX) {
+            return LakeAddress::resolve(address, folder).map(Location::Lake);
+        }
         if text.contains("://") {
             return Err(Failure::new(
                 "unknown_destination",
-                "the destination is neither a file nor a postgres:// address",
+                "the destination is neither a file, nor a postgres:// or delta: address",
             ));
         }
         if let Some(path) = text.strip_prefix(SQLITE_PREFIX) {
@@ -49,7 +61,15 @@ impl Location {
     pub(crate) fn file(&self) -> Option<&Path> {
         match self {
             Location::File(path) | Location::Sqlite(path) => Some(path),
-            Location::Postgres(_) => None,
+            Location::Postgres(_) | Location::Lake(_) => None,
+        }
+    }
+
+    /// Whether there is something to look at; a server is taken to be there.
+    pub(crate) fn is_there(&self) -> bool {
+        match self {
+            Location::Lake(LakeAddress::Folder(path)) => path.is_dir(),
+            _ => self.file().is_none_or(Path::exists),
         }
     }
 
@@ -60,6 +80,7 @@ impl Location {
             (Location::File(left), Location::File(right))
             | (Location::Sqlite(left), Location::Sqlite(right)) => real(left) == real(right),
             (Location::Postgres(left), Location::Postgres(right)) => left.shown() == right.shown(),
+            (Location::Lake(left), Location::Lake(right)) => left == right,
             _ => false,
         }
     }
@@ -68,13 +89,13 @@ impl Location {
     pub(crate) fn file_to_lock(&self) -> Option<&Path> {
         match self {
             Location::File(path) => Some(path),
-            Location::Sqlite(_) | Location::Postgres(_) => None,
+            Location::Sqlite(_) | Location::Postgres(_) | Location::Lake(_) => None,
         }
     }
 
     pub(crate) fn nul_characters(&self) -> NulCharacters {
         match self {
-            Location::File(_) | Location::Sqlite(_) => NulCharacters::Keep,
+            Location::File(_) | Location::Sqlite(_) | Location::Lake(_) => NulCharacters::Keep,
             Location::Postgres(_) => NulCharacters::Remove,
         }
     }
@@ -88,6 +109,7 @@ impl fmt::Display for Location {
             Location::Sqlite(path) if is_sqlite_name(path) => path.display().fmt(f),
             Location::Sqlite(path) => write!(f, "{SQLITE_PREFIX}{}", path.display()),
             Location::Postgres(server) => f.write_str(server.shown()),
+            Location::Lake(address) => write!(f, "{LAKE_PREFIX}{address}"),
         }
     }
 }
@@ -98,6 +120,37 @@ impl fmt::Debug for Location {
     }
 }
 
+impl LakeAddress {
+    fn resolve(text: &str, folder: &Path) -> Result<LakeAddress, Failure> {
+        let unknown = |message: &str| Err(Failure::new("unknown_destination", message));
+        let Some(rest) = text.strip_prefix("s3://") else {
+            if text.contains("://") || text.is_empty() {
+                return unknown("a lake is in a folder, or at s3://BUCKET/PREFIX");
+            }
+            return Ok(LakeAddress::Folder(whole(folder, Path::new(text))));
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return unknown("the lake's address names no bucket: write delta:s3://BUCKET/PREFIX");
+        }
+        let prefix = prefix.trim_matches('/').to_owned();
+        Ok(LakeAddress::S3 { bucket: bucket.to_owned(), prefix })
+    }
+}
+
+/// As other programs take it.
+impl fmt::Display for LakeAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LakeAddress::Folder(path) => path.display().fmt(f),
+            LakeAddress::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
+            LakeAddress::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+/// Before the address of a lake.
+const LAKE_PREFIX: &str = "delta:";
 /// Before the path of a SQLite file that has another name.
 const SQLITE_PREFIX: &str = "sqlite:";
 
@@ -148,6 +201,11 @@ mod tests {
         check("a.sqlite", Ok("folder/a.sqlite"));
         check("sqlite:/a.db", Ok("sqlite:/a.db"));
         check("sqlite://a.db", Err("unknown_destination"));
+        check("delta:lake", Ok("delta:folder/lake"));
+        check("delta:s3://shop/lake/", Ok("delta:s3://shop/lake"));
+        check("delta:s3://shop", Ok("delta:s3://shop"));
+        check("delta:s3:///lake", Err("unknown_destination"));
+        check("delta:gs://shop/lake", Err("unknown_destination"));
         check("${FILE}", Ok("folder/b.duckdb"));
         check("${URL}", Ok("postgres://ada@db/shop"));
         check("postgres://ada:secret@db:6432/shop", Ok("postgres://ada@db:6432/shop"));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use destination_delta::folder_of;
 use destination_sqlite::table_name as sqlite_name;
 use engine::{ColumnType, Counts, Outcome, SchemaChange, Summary};
 use serde_json::{Value, json};
@@ -275,6 +276,7 @@ fn line_to_paste(location: &Location, namespace: &str, table: &str) -> String {
         Location::File(file) => duckdb_line(file, namespace, table),
         Location::Postgres(server) => psql_line(server.shown(), namespace, table),
         Location::Sqlite(file) => sqlite_line(file, namespace, table),
+        Location::Lake(lake) => lake_line(&lake.to_string(), namespace, table),
     }
 }
 
@@ -287,6 +289,12 @@ pub(crate) fn duckdb_line(database: &Path, namespace: &str, table: &str) -> Stri
 fn sqlite_line(file: &Path, namespace: &str, table: &str) -> String {
     let query = format!("SELECT * FROM {} LIMIT 10", identifier(&sqlite_name(namespace, table)));
     format!("sqlite3 {} {}", quoted(&file.to_string_lossy()), quoted(&query))
+}
+
+/// DuckDB fetches its extension for Delta by itself.
+fn lake_line(lake: &str, namespace: &str, table: &str) -> String {
+    let folder = format!("{lake}/{}", folder_of(namespace, table)).replace('\'', "''");
+    format!("duckdb -c {}", quoted(&format!("FROM delta_scan('{folder}') LIMIT 10")))
 }
 
 fn psql_line(url: &str, namespace: &str, table: &str) -> String {

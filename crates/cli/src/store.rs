@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use destination_delta::{Delta, Lake};
 use destination_duckdb::{DuckDb, DuckDbOptions};
 use destination_postgres::Postgres;
 use destination_sqlite::{Access, Sqlite};
@@ -14,7 +15,7 @@ use crate::arguments::{GlobalArguments, StoredConnection};
 use crate::config::Config;
 use crate::connection::{self, Connection};
 use crate::failure::Failure;
-use crate::location::Location;
+use crate::location::{LakeAddress, Location};
 use crate::lock;
 use crate::reference;
 
@@ -32,6 +33,7 @@ pub(crate) enum Store {
     DuckDb(Box<DuckDb>),
     Postgres(Box<Postgres>),
     Sqlite(Box<Sqlite>),
+    Delta(Box<Delta>),
 }
 
 impl Destination for Store {
@@ -40,6 +42,7 @@ impl Destination for Store {
             Store::DuckDb(duckdb) => duckdb.position().await,
             Store::Postgres(postgres) => postgres.position().await,
             Store::Sqlite(sqlite) => sqlite.position().await,
+            Store::Delta(delta) => delta.position().await,
         }
     }
 
@@ -48,6 +51,7 @@ impl Destination for Store {
             Store::DuckDb(duckdb) => duckdb.commit(batch).await,
             Store::Postgres(postgres) => postgres.commit(batch).await,
             Store::Sqlite(sqlite) => sqlite.commit(batch).await,
+            Store::Delta(delta) => delta.commit(batch).await,
         }
     }
 }
@@ -59,6 +63,7 @@ impl Store {
             Store::DuckDb(duckdb) => duckdb.history(),
             Store::Postgres(postgres) => postgres.history().await,
             Store::Sqlite(sqlite) => sqlite.history(),
+            Store::Delta(delta) => delta.history().await,
         }
     }
 
@@ -68,6 +73,7 @@ impl Store {
             Store::DuckDb(duckdb) => duckdb.row_count(table),
             Store::Postgres(postgres) => postgres.row_count(table).await,
             Store::Sqlite(sqlite) => sqlite.row_count(table),
+            Store::Delta(delta) => delta.row_count(table).await,
         }
     }
 
@@ -76,6 +82,7 @@ impl Store {
             Store::DuckDb(duckdb) => duckdb.connections(),
             Store::Postgres(postgres) => postgres.connections().await,
             Store::Sqlite(sqlite) => sqlite.connections(),
+            Store::Delta(delta) => delta.connections().await,
         }
     }
 }
@@ -96,8 +103,8 @@ pub(crate) async fn open(connection: &Connection) -> Result<Store, Failure> {
 
 /// Where the next call would go on from; the beginning, if nothing has landed.
 pub(crate) async fn position_if_any(connection: &Connection) -> Result<Position, Failure> {
-    let is_there = |location: &&Location| location.file().is_none_or(Path::exists);
-    let Some(location) = connection.destination.as_ref().filter(is_there) else {
+    let destination = connection.destination.as_ref();
+    let Some(location) = destination.filter(|location| location.is_there()) else {
         return Ok(Position::default());
     };
     let stored = Stored {
@@ -116,7 +123,7 @@ pub(crate) async fn find_salt(connection: &Connection, run: &mut Run) -> Result<
     }
     let location = connection.destination()?;
     let mut salt = None;
-    if location.file().is_none_or(Path::exists) {
+    if location.is_there() {
         for stored in connections(location).await? {
             let position = look(&stored).await?.position().await?;
             salt = salt.or(position.salt().cloned());
@@ -146,6 +153,15 @@ pub(crate) async fn open_to_change(stored: &Stored) -> Result<Store, Failure> {
 /// To fill with a connection that comes from elsewhere; a file is made when it is not there.
 pub(crate) async fn open_to_fill(stored: &Stored) -> Result<Store, Failure> {
     open_with(stored, &DuckDbOptions::default(), Access::Write).await
+}
+
+/// What is there for databases alone.
+pub(crate) fn not_with_lake(command: &str) -> DestinationError {
+    DestinationError::Refused {
+        code: "not_with_lake",
+        message: format!("`hasmore {command}` is for databases, not for lakes"),
+        hint: "let the connection sync into the lake from its beginning".to_owned(),
+    }
 }
 
 /// What is there for DuckDB and Postgres alone.
@@ -178,6 +194,24 @@ async fn open_with(
         }
         Location::Sqlite(file) => {
             Ok(Store::Sqlite(Box::new(Sqlite::open(file, name, namespace, access)?)))
+        }
+        Location::Lake(address) => {
+            let lake = open_lake(address)?;
+            let delta = match access {
+                Access::Write => Delta::open(lake, name, namespace),
+                Access::Look => Delta::open_to_look(lake, name, namespace),
+            };
+            Ok(Store::Delta(Box::new(delta?)))
+        }
+    }
+}
+
+fn open_lake(address: &LakeAddress) -> Result<Lake, Failure> {
+    match address {
+        LakeAddress::Folder(path) => Ok(Lake::folder(path)?),
+        LakeAddress::S3 { bucket, prefix } => {
+            let store = transport::open_bucket(bucket)?;
+            Ok(Lake::new(store, prefix)?)
         }
     }
 }
@@ -278,13 +312,11 @@ pub(crate) async fn connections(location: &Location) -> Result<Vec<Stored>, Fail
 }
 
 fn must_exist(location: &Location) -> Result<(), Failure> {
-    match location.file() {
-        Some(file) if !file.exists() => {
-            let message = format!("there is no file {}", file.display());
-            Err(Failure::new("no_destination_file", message))
-        }
-        _ => Ok(()),
+    if location.is_there() {
+        return Ok(());
     }
+    let what = if location.file().is_some() { "file" } else { "folder" };
+    Err(Failure::new("no_destination_file", format!("there is no {what} {location}")))
 }
 
 /// Where another process of ours is at work on the file, that is the thing to say.

@@ -24,12 +24,13 @@ pub struct Delta {
     namespace: String,
     logs: BTreeMap<String, TableLog>,
     mirror: Option<Mirror>,
+    is_read_only: bool,
     /// The newest ordinal of which all tables are known to be written.
     finished: u64,
 }
 
 impl Delta {
-    /// Sends nothing, and writes nothing before the first commit.
+    /// For syncing. Sends nothing, and writes nothing before the first commit.
     ///
     /// # Errors
     /// `invalid_namespace`.
@@ -42,8 +43,20 @@ impl Delta {
             ));
         }
         let (connection, namespace) = (connection.to_owned(), namespace.to_owned());
-        let logs = BTreeMap::new();
-        Ok(Delta { lake, connection, namespace, logs, mirror: None, finished: 0 })
+        let (logs, is_read_only) = (BTreeMap::new(), false);
+        Ok(Delta { lake, connection, namespace, logs, mirror: None, is_read_only, finished: 0 })
+    }
+
+    /// To look at it: commits are refused.
+    ///
+    /// # Errors
+    /// As [`Delta::open`].
+    pub fn open_to_look(
+        lake: Lake,
+        connection: &str,
+        namespace: &str,
+    ) -> Result<Delta, DestinationError> {
+        Delta::open(lake, connection, namespace).map(|delta| Delta { is_read_only: true, ..delta })
     }
 
     /// The connection's commits, the newest first; at most [`engine::HISTORY_COMMITS_MAX`].
@@ -208,10 +221,21 @@ impl Delta {
 
 impl Destination for Delta {
     async fn position(&mut self) -> Result<Position, DestinationError> {
-        self.newest().await.map(|(position, _)| position)
+        let (position, record) = self.newest().await?;
+        if let Some(record) = record.filter(|_| !self.is_read_only) {
+            self.finish(&record).await?;
+        }
+        Ok(position)
     }
 
     async fn commit(&mut self, batch: &Batch) -> Result<Landed, DestinationError> {
+        if self.is_read_only {
+            return Err(refused(
+                "destination_read_only",
+                "the lake was opened for reading only",
+                "open it for writing",
+            ));
+        }
         let (landed, record) = self.land(batch).await?;
         // It has landed. What is left to do is written down, and whoever comes next does it.
         let finished = self.finish(&record).await;

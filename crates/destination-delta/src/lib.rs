@@ -11,4 +11,4 @@ mod records;
 mod table_log;
 
 pub use destination::Delta;
-pub use place::Lake;
+pub use place::{Lake, folder_of};

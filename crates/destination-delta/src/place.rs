@@ -15,7 +15,6 @@ use crate::failure::refused;
 pub struct Lake {
     pub(crate) store: Arc<dyn ObjectStore>,
     root: Path,
-    shown: String,
 }
 
 /// What stands as it is in the name of a folder, on every file system and in every store.
@@ -25,15 +24,22 @@ pub(crate) const POSITIONS: &str = "_hasmore";
 const LOG: &str = "_delta_log";
 
 impl Lake {
-    /// `shown` is how people are told of it, without any secret.
-    pub fn new(store: Arc<dyn ObjectStore>, root: Path, shown: impl Into<String>) -> Lake {
-        Lake { store, root, shown: shown.into() }
+    /// What begins with `prefix` in a store.
+    ///
+    /// # Errors
+    /// Where the prefix is no name of an object.
+    pub fn new(store: Arc<dyn ObjectStore>, prefix: &str) -> Result<Lake, DestinationError> {
+        let root = Path::parse(prefix).map_err(|error| {
+            let message = format!("the lake's prefix cannot be used: {error}");
+            refused("destination_not_found", message, "use letters, digits, - _ . and / in it")
+        })?;
+        Ok(Lake { store, root })
     }
 
     /// A folder of this machine; it is made when it is not there.
     ///
     /// # Errors
-    /// When it is not there and cannot be made.
+    /// When it cannot be made or used.
     pub fn folder(path: &std::path::Path) -> Result<Lake, DestinationError> {
         let shown = path.display().to_string();
         let opened = std::fs::create_dir_all(path).map_err(|error| error.to_string());
@@ -46,11 +52,7 @@ impl Lake {
             let message = format!("{shown} cannot be used as a folder: {error}");
             refused("destination_not_found", message, "check the path, and that you may write there")
         })?;
-        Ok(Lake::new(Arc::new(store), Path::default(), shown))
-    }
-
-    pub(crate) fn shown(&self) -> &str {
-        &self.shown
+        Ok(Lake { store: Arc::new(store), root: Path::default() })
     }
 
     /// The folder of a table: `orders` of the namespace `shop` is `shop/orders`.
@@ -83,6 +85,12 @@ pub(crate) fn numbered(folder: &Path, number: u64) -> Path {
 pub(crate) fn number_of(file: &Path) -> Option<u64> {
     let digits = file.filename()?.strip_suffix(".json")?;
     (digits.len() == 20).then(|| digits.parse().ok())?
+}
+
+/// The folder of a table in its lake: `shop/orders`. What is neither a letter of English, a digit, `_` nor `-`
+/// is written as `!` and the number of its byte, as addresses do with `%`.
+pub fn folder_of(namespace: &str, table: &str) -> String {
+    format!("{}/{}", plain(namespace), plain(table))
 }
 
 fn plain(name: &str) -> String {

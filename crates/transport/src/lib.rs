@@ -71,6 +71,7 @@ pub use http_server::{HttpKey, HttpServer, HttpServerOptions};
 pub use lambda_client::{LambdaFunction, LambdaOptions};
 pub use lambda_runtime::LambdaRuntime;
 pub use log::{Log, LogLine, LogSource, no_log};
+pub use object_storage::open_bucket;
 pub use object_rows::S3Options;
 pub use retry::{Chance, Retrying, Sleep};
 pub use route::Proxies;

@@ -11,12 +11,13 @@ use object_store::{
 };
 use protocol::{FunctionError, ObjectPlace};
 
-use crate::aws::AwsIdentity;
+use crate::aws::{AwsIdentity, AwsOptions, endpoint_of_environment};
 use crate::body::{self, BodyError};
+use crate::route::Proxies;
 
 /// A bucket of S3, where a Lambda function leaves its rows (section 1.4 of the protocol).
 pub(crate) struct Bucket {
-    store: AmazonS3,
+    store: Arc<AmazonS3>,
     name: String,
 }
 
@@ -71,7 +72,7 @@ impl Bucket {
             message: format!("the address of S3 cannot be used: {}", body::innermost(&error)),
             hint: "write it whole, for example https://s3.eu-west-1.amazonaws.com".into(),
         })?;
-        Ok(Bucket { store, name: name.to_owned() })
+        Ok(Bucket { store: Arc::new(store), name: name.to_owned() })
     }
 
     pub(crate) fn place(&self, file: String) -> ObjectPlace {
@@ -129,6 +130,18 @@ impl Bucket {
             },
         }
     }
+}
+
+/// A bucket of S3 to work with, as whoever AWS's usual places say that we are. Sends nothing.
+///
+/// # Errors
+/// [`FunctionError::Refused`] when nothing names a region, or `AWS_ENDPOINT_URL_S3` is no address.
+pub fn open_bucket(name: &str) -> Result<Arc<dyn ObjectStore>, FunctionError> {
+    let (options, proxies) = (AwsOptions::default(), Proxies::of_environment());
+    let region = options.region(None)?;
+    let identity = AwsIdentity::new(&region, &options, &proxies);
+    let bucket = Bucket::new(name, &region, endpoint_of_environment("S3").as_deref(), identity)?;
+    Ok(bucket.store)
 }
 
 /// The same characters as the name on the wire.

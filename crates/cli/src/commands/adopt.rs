@@ -156,6 +156,7 @@ impl Store {
             Store::DuckDb(duckdb) => duckdb.find_tables(),
             Store::Postgres(postgres) => postgres.find_tables().await,
             Store::Sqlite(_) => Err(store::not_with_sqlite("adopt")),
+            Store::Delta(_) => Err(store::not_with_lake("adopt")),
         }
     }
 
@@ -164,6 +165,7 @@ impl Store {
             Store::DuckDb(duckdb) => duckdb.last_synced(table),
             Store::Postgres(postgres) => postgres.last_synced(table).await,
             Store::Sqlite(_) => Err(store::not_with_sqlite("adopt")),
+            Store::Delta(_) => Err(store::not_with_lake("adopt")),
         }
     }
 
@@ -172,6 +174,7 @@ impl Store {
             Store::DuckDb(duckdb) => duckdb.adopt(batch),
             Store::Postgres(postgres) => postgres.adopt(batch).await,
             Store::Sqlite(_) => Err(store::not_with_sqlite("adopt")),
+            Store::Delta(_) => Err(store::not_with_lake("adopt")),
         }
     }
 }

@@ -116,6 +116,7 @@ impl<'a> Source<'a> {
                 Source::Postgres(Box::new(postgres.begin_reading().await?))
             }
             Store::Sqlite(_) => return Err(store::not_with_sqlite("migrate")),
+            Store::Delta(_) => return Err(store::not_with_lake("migrate")),
         })
     }
 
@@ -157,6 +158,7 @@ impl<'a> Goal<'a> {
                 Goal::Postgres(Box::new(postgres.begin_copy(batch).await?))
             }
             Store::Sqlite(_) => return Err(store::not_with_sqlite("migrate")),
+            Store::Delta(_) => return Err(store::not_with_lake("migrate")),
         })
     }
 

@@ -272,7 +272,7 @@ pub(super) const ALL: &[Explanation] = &[
     config(
         "unknown_destination",
         "The destination is neither a file nor a Postgres database.",
-        "Name a DuckDB file, as in --to warehouse.duckdb, a SQLite file, as in --to warehouse.sqlite or --to sqlite:warehouse.db, or --to postgres://USER@HOST/DATABASE.",
+        "Name a DuckDB file, as in --to warehouse.duckdb, a SQLite file, as in --to warehouse.sqlite or --to sqlite:warehouse.db, --to postgres://USER@HOST/DATABASE, or a lake, as in --to delta:lake or --to delta:s3://BUCKET/PREFIX.",
     ),
     config("usage", "The command line cannot be read.", "hasmore help shows how it is written."),
     function(
@@ -459,6 +459,11 @@ pub(super) const ALL: &[Explanation] = &[
         "name_collision",
         "A table would have a name that something else in the schema has already, apart from its case.",
         "Rename one of them, or choose another namespace.",
+    ),
+    destination(
+        "not_with_lake",
+        "`hasmore migrate` and `hasmore adopt` read and write databases, not lakes.",
+        "Let the connection sync into the lake from its beginning.",
     ),
     destination(
         "not_with_sqlite",

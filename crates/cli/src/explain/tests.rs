@@ -34,6 +34,7 @@ fn every_code_that_a_crate_knows_is_explained() {
         "function",
         "destination-duckdb",
         "destination-postgres",
+        "destination-delta",
         "destination-sqlite",
         "cli",
     ] {

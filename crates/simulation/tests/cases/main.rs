@@ -1,10 +1,12 @@
-//! Every case in `cases/`, in memory, on DuckDB, on Postgres and on SQLite, each page landed by itself and pages
+//! Every case in `cases/`, in memory, on DuckDB, on Postgres, on SQLite and in a lake, each page landed by itself and pages
 //! joined: all end equal, and as the case expects.
 
 mod case;
 mod play;
 mod policy;
 mod print;
+#[path = "../support/delta.rs"]
+mod support_delta;
 #[path = "../support/duckdb.rs"]
 mod support_duckdb;
 #[path = "../support/postgres.rs"]
@@ -20,6 +22,7 @@ use simulation::memory::Memory;
 
 use crate::case::{Case, Joining};
 use crate::play::play;
+use crate::support_delta::DeltaFolder;
 use crate::support_duckdb::DuckDbFile;
 use crate::support_postgres::PostgresSchema;
 use crate::support_sqlite::SqliteFile;
@@ -92,6 +95,11 @@ fn every_case_on_postgres() {
 #[test]
 fn every_case_on_sqlite() {
     check(SqliteFile::new);
+}
+
+#[test]
+fn every_case_in_a_lake() {
+    check(DeltaFolder::new);
 }
 
 #[test]
