@@ -18,7 +18,7 @@ use serde::Deserialize;
 pub use auth::{Auth, Aws, HmacAlgorithm, HmacEncoding, HmacSignature, Jwt, Oauth2, Tls};
 pub use describe::TableDescription;
 pub(crate) use files::Scheme;
-pub use files::{Az, Files, Gs, S3, Storage};
+pub use files::{Az, Files, Gs, S3, Sftp, Storage};
 pub use places::{Source, Target};
 pub(crate) use range::Range;
 pub use table::{

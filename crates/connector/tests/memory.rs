@@ -106,6 +106,20 @@ async fn memory_does_not_grow_with_files_and_bodies() {
     assert_eq!(rows(&manifest("packed.gz", "format: json_lines")).await.expect("rows"), packed);
     assert!(peak_kb() < PEAK_KB_MAX, "packed lines: {} kB", peak_kb());
 
+    let server = openssh::Server::start();
+    std::fs::rename(folder.path().join("large.csv"), server.folder().join("large.csv"))
+        .expect("a file");
+    let key = server.key().replace('\n', "\\n");
+    let on_server = format!(
+        "name: x\nstorage: {{sftp: {{user: {}, private_key: \"{key}\", host_key: '{}'}}}}\ntables:\n  items: {{files: '{}/~/large.csv', format: csv, csv: {{header: false}}}}\n",
+        openssh::USER,
+        server.fingerprint(),
+        server.url()
+    );
+    assert_eq!(rows(&on_server).await.expect("rows"), count);
+    assert!(peak_kb() < PEAK_KB_MAX, "a table of text by SFTP: {} kB", peak_kb());
+    drop(server);
+
     let zeros = zeros();
     std::fs::write(folder.path().join("zeros.gz"), &zeros).expect("a file");
     for format in ["csv", "json_lines", "json", "xml"] {

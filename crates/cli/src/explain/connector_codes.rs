@@ -90,6 +90,16 @@ pub(super) const ALL: &[Explanation] = &[
         "Check `files` and `storage` of the manifest, and what its keys are allowed to do: list the bucket and read its objects.",
     ),
     function(
+        "host_key_changed",
+        "A server that is reached by SFTP shows another key than the one that is known, or one that is revoked. Somebody else may answer in its place; nothing was sent.",
+        "Ask those who run the server for the fingerprint of its key (`ssh-keygen -lf` on the server shows it). If it is the one in the message, say it as `host_key` of `storage: {sftp: …}`, or correct the line in `known_hosts`.",
+    ),
+    function(
+        "host_key_unknown",
+        "Nothing is known of the key that a server shows which is reached by SFTP, so it may be any server; nothing was sent.",
+        "Ask those who run the server for the fingerprint of its key. If it is the one in the message, say it as `host_key` of `storage: {sftp: …}`, or add the server to `~/.ssh/known_hosts` by logging in once with `sftp`.",
+    ),
+    function(
         "invalid_cursor",
         "A row's cursor, `start`, or the cursor in the state is no value of the cursor's kind.",
         "Name the `kind` of the cursor, or another field; after a change of the manifest, reset the state.",

@@ -114,7 +114,7 @@ tables:
 ```
 
 - **Where**: a path of this machine, from where the process runs on; `s3://bucket/path`, `gs://bucket/path`,
-  `az://container/path`; or the address of one file, `https://…`, to which `auth` and `headers` of the manifest are not
+  `az://container/path`; `sftp://host/path`; or the address of one file, `https://…`, to which `auth` and `headers` of the manifest are not
   sent. A path that ends with `/` is all that is in it. A deployed function reads no files of its machine.
 - **Every row has** `_file`, `_line` (its number in the file, the first row is 1) and `_modified`; `[_file, _line]` is the
   key unless `primary_key` says another. `select`, `drop`, `filter`, `hash` and `rename` see them like any field.
@@ -126,11 +126,17 @@ tables:
   etag or by its time, it is begun anew; without a key that is an error, `page_changed`, since rows would be there twice.
 - **Memory does not grow with the file** for `csv`, `json_lines`, `fixed_width`, `avro` and `parquet`, packed or not; a
   row may have `requests.body_bytes`. Other formats are read whole, up to that many bytes.
+- **SFTP**: `sftp://user@host:port/path`, a path from the server's root, or with `/~/` from the folder that one logs in
+  to. One logs in by `private_key` or `password` of `storage: {sftp: …}`. The server must show a key that is known, by its
+  fingerprint in `host_key` or from `known_hosts`; without one nothing is sent, and the error `host_key_unknown` names the
+  key that it shows. Links to files are followed, links to folders are not. The protocol tells the time of a change in
+  whole seconds: a file that is changed twice in one second and keeps its length is not noticed the second time.
+  `hasmore-function`, which is small, leaves SFTP out as it does Parquet and Avro.
 - A packed file, an Avro file or one in another encoding than UTF-8 cannot be entered in its middle: a process that goes
   on with one reads it from its beginning, once.
 - **Parquet and Avro** give decimals and times with every digit, instants in UTC, and bytes in Base64. Parquet may be
   packed inside by snappy, gzip, brotli, LZ4 or zstd, Avro by deflate, snappy or zstd.
-- Amazon S3 is tested against moto, Azure Blob Storage against Azurite, addresses against a server of the tests' own,
+- Amazon S3 is tested against moto, Azure Blob Storage against Azurite, SFTP against OpenSSH, addresses against a server of the tests' own,
   with and without ranges; Google Cloud Storage is untested.
 ";
 

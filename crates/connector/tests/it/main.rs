@@ -8,6 +8,7 @@ mod connections;
 mod files;
 mod files_azure;
 mod files_s3;
+mod files_sftp;
 mod formats;
 mod golden;
 mod incremental;
