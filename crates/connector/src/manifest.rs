@@ -187,7 +187,7 @@ pub struct Requests {
     pub retries: Option<u32>,
     /// The pause before the second try; it doubles from try to try, up to 30s. Default: 500ms.
     pub backoff: Option<Span>,
-    /// An answer larger than this is refused. Default: 256 MiB.
+    /// An answer larger than this is refused. Default: 256 MiB, and 16 GiB for one that is not held whole.
     pub body_bytes: Option<yaml::Size>,
 }
 

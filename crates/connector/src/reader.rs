@@ -2,6 +2,7 @@
 
 mod fetching;
 mod files;
+mod streaming;
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use crate::selector::scalar;
 use crate::shift::Shift;
 use crate::template::{Scope, TemplateError};
 use crate::window::{Window, commit};
+
+pub(crate) use streaming::{KeptAnswer, Streamed};
 
 /// What one call of the function knows.
 pub(crate) struct Call {
@@ -99,10 +102,21 @@ impl Reader<'_> {
             parent,
         };
         let reading = &mut progress.reading[depth];
+        self.heed_change(table, reading, &page, answer)?;
+        if page.streamed.is_some() {
+            // Pieces may be alike, and are told apart by their place.
+            reading.seen = None;
+        }
         let taken = take_rows(table, reading, &window, &page, &around, answer)
             .map_err(|error| error.of(table))?;
         answer.page_read();
+        reading.file = page.streamed.clone().and_then(|streamed| streamed.left(taken.is_whole));
         if !taken.is_whole {
+            return Ok(());
+        }
+        if reading.file.is_some() {
+            // All its pieces are one page.
+            reading.pages = reading.pages.saturating_sub(1);
             return Ok(());
         }
         levels.pages.push(Arc::clone(&page));

@@ -180,6 +180,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Sync again: rows may have gone while the pages were read. If it stays, `total` counts something else: take it out.",
     ),
     warning(
+        "answer_changed",
+        "A large answer was read in part, and is another one now. It is read again, and its rows replace those with their keys.",
+        "Nothing, if it happens rarely; else let one call read the whole answer: raise `bytes` and `time` of `call`.",
+    ),
+    warning(
         "bad_rows",
         "Rows of a file do not fit: too many or too few fields, a line that is too long, a cell that is an error. `bad_rows: skip` leaves them out.",
         "Correct how the file is laid out in the manifest, or have it mended.",

@@ -87,6 +87,12 @@ anything is sent, and so is a secret that `secrets` does not list. What fills a 
   are reshaped like any others, and leave with the row that they are in; `drop: lines` takes them out of it there.
 - **Deletes come before rows.** A feed of deletes (`deletes: {path: /deleted}`) has its own cursor and is asked before
   its table, in an answer of its own: a row that was deleted and came back stays.
+- **Memory does not grow with an export of an API**: an answer in `csv`, `json_lines` or `fixed_width` that is packed or
+  larger than 4 MiB goes to a temporary file as it comes, and is read from there in pieces of 1 MiB; the next call goes on
+  in its middle. A process that goes on with one asks for it again; if it is another answer then, it is read from its
+  beginning (the warning `answer_changed`), or is the error `page_changed` where rows have no key. So it is for tables that
+  have one page, and no `for_each`, no children and no `order: descending`. Other answers, and those in JSON, XML, Excel,
+  Parquet and Avro, are held whole, up to `requests.body_bytes`; where that is said, it limits every answer.
 - **A row that is larger than an answer's budget is sent alone**; a page larger than it is sent in parts.
 - **Nothing is retried blindly.** 408, 425, 429, 500, 502, 503 and 504 are tried again after `Retry-After`, or after
   pauses that grow; every other status is the answer. Redirects to another host take no header along that lets a

@@ -19,4 +19,5 @@ mod reshape;
 mod run;
 mod safety;
 mod shipped;
+mod streaming;
 mod tokens;
