@@ -115,11 +115,12 @@ impl Api {
         let (status, body) = inner.page(path, &query);
         drop(inner);
         let mut socket = socket;
+        // In one piece: two would wait for each other.
         let mut send = |status: &str, headers: &str, length: usize, body: &str| {
-            let head = format!(
-                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{headers}content-length: {length}\r\n\r\n"
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{headers}content-length: {length}\r\n\r\n{body}"
             );
-            socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(body.as_bytes())).ok()
+            socket.write_all(answer.as_bytes()).ok()
         };
         match fault {
             Some(ApiFault::Down) => send("503 Down", "", 2, "{}"),
