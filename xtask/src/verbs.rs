@@ -116,6 +116,8 @@ fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<&'static str, Str
     let node = phases.phase("node runtime client tier", node::set_up, NodeTier::describe)?;
     let azurite = phases.phase("azurite tier", node::set_up_azurite, NodeTier::describe)?;
 
+    phases
+        .phase("openssh", openssh::Programs::obtain, |_| "its server can be started".to_owned())?;
     let postgres = phases.phase("postgres", postgres::set_up, Postgres::describe)?;
 
     let mut environment = vec![("HASMORE_TEST_VENV", python)];

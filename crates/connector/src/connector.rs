@@ -16,7 +16,7 @@ use crate::page::Page;
 use crate::plan::{Landing, Plan};
 use crate::progress::{Flat, Progress, Reading, sync_name};
 use crate::read_error::ReadError;
-use crate::reader::{Call, Reader};
+use crate::reader::{Call, KeptAnswer, Reader};
 use crate::request_builder::HttpRequest;
 use crate::reshape::HashKey;
 use crate::template::{Scope, Template};
@@ -32,6 +32,8 @@ pub struct Connector {
     pub(crate) kept: Kept,
     pub(crate) stores: Stores,
     pub(crate) files: KeptFiles,
+    /// The large answer that is being read.
+    pub(crate) under_way: Mutex<Option<KeptAnswer>>,
     clock: Clock,
 }
 
@@ -104,6 +106,7 @@ impl Connector {
             kept: Kept::default(),
             stores: Stores::default(),
             files: KeptFiles::default(),
+            under_way: Mutex::default(),
             clock,
         })
     }
@@ -171,7 +174,10 @@ impl Connector {
                 Err(_) => Some(0),
             };
             match step {
-                None if progress.reading.is_empty() => break false,
+                None if progress.reading.is_empty() => {
+                    self.forget_answer();
+                    break false;
+                }
                 // A new token must not wait: what the state held before may be void.
                 None if answer.is_full() || has_new_token() => break true,
                 None => {}
@@ -205,6 +211,7 @@ impl Connector {
     pub(crate) fn forget_pages(&self) {
         self.ahead.clear();
         self.kept.clear();
+        self.forget_answer();
     }
 
     /// One request of the first table, and no rows (F-029). Where logging in gives out a new token, nothing
@@ -264,7 +271,7 @@ impl Connector {
         }
     }
 
-    fn flat(&self) -> Option<Flat<'_>> {
+    pub(crate) fn flat(&self) -> Option<Flat<'_>> {
         let table = &self.plan.tables[0];
         let start = table.pagination.page.as_ref().map_or(1, |page| page.start);
         self.manifest.state.as_ref().map(|names| Flat { names, table: &table.name, start })

@@ -10,9 +10,17 @@ use crate::plan::{Plan, TablePlan, TableSource};
 use crate::read_error::ReadError;
 use crate::rows::{Around, tell_unused, write_row};
 
-/// The tables whose rows stand in a page's rows: the names of fields that their rules were held against.
+/// The tables whose rows stand in a page's rows.
 #[derive(Default)]
-pub(crate) struct Inside(BTreeMap<usize, BTreeSet<String>>);
+pub(crate) struct Inside(BTreeMap<usize, Exploded>);
+
+/// What came of one of them.
+#[derive(Default)]
+struct Exploded {
+    /// The names of fields that its rules were held against.
+    seen: BTreeSet<String>,
+    rows: u64,
+}
 
 impl Inside {
     /// Gives the rows that stand in `row`, and in them, to the answer.
@@ -38,7 +46,8 @@ impl Inside {
                 parent: Some((row.clone(), table)),
             };
             for (index, element) in elements(&row.slice_ref(found)).enumerate() {
-                let seen = self.0.entry(*place).or_default();
+                let Exploded { seen, rows } = self.0.entry(*place).or_default();
+                *rows += 1;
                 let door = Door::Insert;
                 let written =
                     write_row(child, &element, index, &inner, door, seen, answer, non_finite)
@@ -53,8 +62,15 @@ impl Inside {
 
     /// Tells rules that no row of a page had a field for.
     pub(crate) fn tell_unused(&self, plan: &Plan, answer: &mut Answer) {
-        for (place, seen) in &self.0 {
-            tell_unused(&plan.tables[*place], seen, answer);
+        for (place, exploded) in &self.0 {
+            tell_unused(&plan.tables[*place], &exploded.seen, answer);
+        }
+    }
+
+    /// Adds the rows of each table to those that came before.
+    pub(crate) fn count(&self, plan: &Plan, counts: &mut BTreeMap<String, u64>) {
+        for (place, exploded) in &self.0 {
+            *counts.entry(plan.tables[*place].name.clone()).or_default() += exploded.rows;
         }
     }
 }

@@ -2,6 +2,9 @@
 
 mod file_error;
 mod kept;
+mod pattern;
+#[cfg(feature = "sftp")]
+mod sftp;
 mod source;
 mod store;
 mod url;

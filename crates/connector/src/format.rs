@@ -146,6 +146,11 @@ fn columnar(
     }
 }
 
+/// Whether a body that begins so is packed.
+pub(crate) fn is_packed(body: &[u8]) -> bool {
+    unpack::is_packed(body)
+}
+
 /// Opens a file at a position that its reader told before. A row may have `bytes_max` bytes, and so may the
 /// whole file where its format can only be read as a whole.
 ///

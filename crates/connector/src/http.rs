@@ -1,6 +1,7 @@
 //! The one place that sends: tries again, keeps to budgets, follows redirects without leaking keys.
 
 mod clients;
+mod stored;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::request_builder::HttpRequest;
 pub use clients::Via;
 pub(crate) use clients::{BadIdentity, Identity, one_per_line};
 use clients::{ClientKind, Clients};
+pub(crate) use stored::Stored;
+use stored::Storing;
 
 /// Sends requests within what [`Requests`] allows, all tables together. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +33,7 @@ struct Inner {
     retries: u32,
     backoff: Duration,
     body_bytes_max: u64,
+    stored_bytes_max: u64,
     under_way: Semaphore,
     pace: Pace,
 }
@@ -40,6 +44,15 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// The body, where it was too large to hold and may be stored.
+    pub(crate) stored: Option<Arc<Stored>>,
+}
+
+/// What becomes of a body that is too large to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Large {
+    Refused,
+    Stored,
 }
 
 /// Where requests may lead to that the manifest does not name: by redirects, or by links.
@@ -65,6 +78,10 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const RETRIES: u32 = 5;
 const CONCURRENCY: u32 = 4;
 const BODY_BYTES_MAX: u64 = 256 << 20;
+/// A larger body that may be stored is stored.
+const HELD_BYTES_MAX: u64 = 4 << 20;
+/// No more of it is stored unless the manifest says so: a disk has an end.
+const STORED_BYTES_MAX: u64 = 16 << 30;
 const REDIRECTS_MAX: usize = 10;
 /// The first pause before another try; it doubles.
 const BACKOFF: Duration = Duration::from_millis(500);
@@ -86,6 +103,7 @@ impl Http {
             retries: requests.retries.unwrap_or(RETRIES),
             backoff: requests.backoff.map_or(BACKOFF, |pause| pause.0),
             body_bytes_max: requests.body_bytes.map_or(BODY_BYTES_MAX, |size| size.0),
+            stored_bytes_max: requests.body_bytes.map_or(STORED_BYTES_MAX, |size| size.0),
             under_way: Semaphore::new(concurrency as usize),
             pace: Pace::new(requests),
         }))
@@ -124,9 +142,22 @@ impl Http {
         request: &HttpRequest,
         deadline: Option<Instant>,
     ) -> Result<Answer, HttpError> {
+        self.send_for(request, deadline, Large::Refused).await
+    }
+
+    /// As [`Http::send`]; a large body may be stored.
+    ///
+    /// # Errors
+    /// As [`Http::send`].
+    pub(crate) async fn send_for(
+        &self,
+        request: &HttpRequest,
+        deadline: Option<Instant>,
+        large: Large,
+    ) -> Result<Answer, HttpError> {
         let mut tries = 0;
         loop {
-            let failure = match self.once(request, deadline).await {
+            let failure = match self.once(request, deadline, large).await {
                 Ok(answer) if !is_busy(answer.status) => {
                     self.0.pace.heed(&answer.headers);
                     return Ok(answer);
@@ -158,6 +189,7 @@ impl Http {
         &self,
         request: &HttpRequest,
         deadline: Option<Instant>,
+        large: Large,
     ) -> Result<Answer, HttpError> {
         let _turn = self.0.under_way.acquire().await.expect("the semaphore is never closed");
         let turn = self.0.pace.turn(deadline).map_err(|wait| HttpError::Unavailable {
@@ -169,27 +201,33 @@ impl Http {
             retry_after: Some(wait),
         })?;
         tokio::time::sleep_until(turn).await;
-        let timeout = self.0.timeout;
-        match tokio::time::timeout(timeout, self.follow(request)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(HttpError::Unavailable {
-                message: format!(
-                    "no answer from {} within {} s",
-                    request.shown,
-                    timeout.as_secs_f64()
-                ),
-                retry_after: None,
-            }),
+        match large {
+            Large::Refused => self.in_time(request, self.follow(request, large)).await?,
+            // A large body takes as long as it takes, while it goes on coming.
+            Large::Stored => self.follow(request, large).await,
         }
+    }
+
+    /// What comes within the timeout.
+    async fn in_time<T>(
+        &self,
+        request: &HttpRequest,
+        awaited: impl Future<Output = T>,
+    ) -> Result<T, HttpError> {
+        let timeout = self.0.timeout;
+        tokio::time::timeout(timeout, awaited).await.map_err(|_| HttpError::Unavailable {
+            message: format!("no answer from {} within {} s", request.shown, timeout.as_secs_f64()),
+            retry_after: None,
+        })
     }
 
     /// Follows redirects: to another host without anything that lets a request in, never from https to
     /// http.
-    async fn follow(&self, request: &HttpRequest) -> Result<Answer, HttpError> {
+    async fn follow(&self, request: &HttpRequest, large: Large) -> Result<Answer, HttpError> {
         let mut url = request.url.clone();
         let mut method = request.method;
         for _ in 0..=REDIRECTS_MAX {
-            let answer = self.exchange(request, &url, method).await?;
+            let answer = self.exchange(request, &url, method, large).await?;
             let next = match answer.headers.get("location").map(HeaderValue::to_str) {
                 Some(Ok(next)) if answer.status.is_redirection() => next,
                 _ => return Ok(answer),
@@ -240,6 +278,7 @@ impl Http {
         request: &HttpRequest,
         url: &Url,
         method: &'static str,
+        large: Large,
     ) -> Result<Answer, HttpError> {
         let method_name = method;
         let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
@@ -288,24 +327,37 @@ impl Http {
             sent = sent.body(body);
         }
         let lost = |error| unavailable(&request.shown, &error);
-        let mut answer = sent.send().await.map_err(lost)?;
+        let mut answer = self.in_time(request, sent.send()).await?.map_err(lost)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
+        let stores = large == Large::Stored && status.is_success();
+        let bytes_max = if stores { self.0.stored_bytes_max } else { self.0.body_bytes_max };
+        let refused = |message: String| HttpError::Refused {
+            code: "source_refused",
+            status: Some(status),
+            message: format!("the answer of {} {message}", request.shown),
+        };
+        let unstored = |error: std::io::Error| {
+            refused(format!("is large, and cannot be stored in a temporary file: {error}"))
+        };
         let mut body = BytesMut::new();
-        let bytes_max = self.0.body_bytes_max;
-        while let Some(chunk) = answer.chunk().await.map_err(lost)? {
-            if body.len() as u64 + chunk.len() as u64 > bytes_max {
-                return Err(HttpError::Refused {
-                    code: "source_refused",
-                    status: Some(status),
-                    message: format!(
-                        "the answer of {} is larger than {bytes_max} bytes (`requests.body_bytes`)",
-                        request.shown
-                    ),
-                });
+        let mut storing: Option<Storing> = None;
+        while let Some(chunk) = self.in_time(request, answer.chunk()).await?.map_err(lost)? {
+            let before = storing.as_ref().map_or(body.len() as u64, Storing::bytes);
+            let bytes = before + chunk.len() as u64;
+            if bytes > bytes_max {
+                let limit = format!("is larger than {bytes_max} bytes (`requests.body_bytes`)");
+                return Err(refused(limit));
             }
-            body.extend_from_slice(&chunk);
+            match &mut storing {
+                Some(storing) => storing.push(&chunk).map_err(unstored)?,
+                None => body.extend_from_slice(&chunk),
+            }
+            if stores && storing.is_none() && bytes > HELD_BYTES_MAX {
+                storing = Some(Storing::begin(&std::mem::take(&mut body)).map_err(unstored)?);
+            }
         }
-        Ok(Answer { status, headers, body: body.freeze() })
+        let stored = storing.map(|storing| Arc::new(storing.end()));
+        Ok(Answer { status, headers, body: body.freeze(), stored })
     }
 }
 

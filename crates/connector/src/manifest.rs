@@ -18,7 +18,7 @@ use serde::Deserialize;
 pub use auth::{Auth, Aws, HmacAlgorithm, HmacEncoding, HmacSignature, Jwt, Oauth2, Tls};
 pub use describe::TableDescription;
 pub(crate) use files::Scheme;
-pub use files::{Az, Files, Gs, S3, Storage};
+pub use files::{Az, Files, Gs, S3, Sftp, Storage};
 pub use places::{Source, Target};
 pub(crate) use range::Range;
 pub use table::{
@@ -187,7 +187,7 @@ pub struct Requests {
     pub retries: Option<u32>,
     /// The pause before the second try; it doubles from try to try, up to 30s. Default: 500ms.
     pub backoff: Option<Span>,
-    /// An answer larger than this is refused. Default: 256 MiB.
+    /// An answer larger than this is refused. Default: 256 MiB, and 16 GiB for one that is not held whole.
     pub body_bytes: Option<yaml::Size>,
 }
 

@@ -15,6 +15,7 @@ use crate::http::Answer;
 use crate::manifest::Source;
 use crate::paginator::{PageAt, PageFacts};
 use crate::plan::TablePlan;
+use crate::reader::Streamed;
 use crate::reshape::HashKey;
 use crate::selector::{Path, Selection, scalar};
 
@@ -28,6 +29,8 @@ pub(crate) struct Page {
     pub(crate) bad_rows: u64,
     parents: OnceLock<Vec<(String, usize)>>,
     origin: Option<Origin>,
+    /// Where it stands in the answer that it is a piece of.
+    pub(crate) streamed: Option<Streamed>,
 }
 
 /// The file that rows are from.
@@ -55,7 +58,21 @@ impl Page {
         }
         let Opened { json, selection, bad_rows } = format::open(table, body, bytes_max)?;
         let parents = OnceLock::new();
-        Ok(Page { body: json, headers, selection, bad_rows, parents, origin: None })
+        Ok(Page { body: json, headers, selection, bad_rows, parents, origin: None, streamed: None })
+    }
+
+    /// The rows of a piece of a large answer.
+    pub(crate) fn of_answer(headers: HeaderMap, piece: &Piece, streamed: Streamed) -> Page {
+        let (records, non_finite) = (piece.ranges.clone(), piece.non_finite);
+        Page {
+            body: Bytes::copy_from_slice(piece.json.as_bytes()),
+            headers,
+            selection: Selection { records, non_finite, ..Selection::default() },
+            bad_rows: piece.bad,
+            parents: OnceLock::new(),
+            origin: None,
+            streamed: Some(streamed),
+        }
     }
 
     /// The rows of a piece of a file, which they name.
@@ -76,6 +93,7 @@ impl Page {
             bad_rows: piece.bad,
             parents: OnceLock::new(),
             origin: Some(Origin { beginning, numbers: piece.numbers.clone() }),
+            streamed: None,
         }
     }
 
@@ -84,7 +102,15 @@ impl Page {
         let values = vec![None; table.selector.values.len()];
         let selection = Selection { values, ..Selection::default() };
         let parents = OnceLock::new();
-        Page { body: Bytes::new(), headers, selection, bad_rows: 0, parents, origin: None }
+        Page {
+            body: Bytes::new(),
+            headers,
+            selection,
+            bad_rows: 0,
+            parents,
+            origin: None,
+            streamed: None,
+        }
     }
 
     /// A page of texts, for the parents that a manifest lists.
@@ -104,6 +130,7 @@ impl Page {
             bad_rows: 0,
             parents: OnceLock::new(),
             origin: None,
+            streamed: None,
         }
     }
 
@@ -299,7 +326,7 @@ pub(crate) fn link(headers: &HeaderMap, relation: &str) -> Option<String> {
 }
 
 /// Enough of a hash to tell pages apart.
-fn short(hash: Sha256) -> String {
+pub(crate) fn short(hash: Sha256) -> String {
     let bytes = hash.finalize();
     let start = bytes.first_chunk::<8>().expect("a hash has 32 bytes");
     format!("{:016x}", u64::from_be_bytes(*start))

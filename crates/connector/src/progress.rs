@@ -93,6 +93,9 @@ pub(crate) struct Reading {
     /// Steps before this one, one after the other, that had no rows.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) empty_steps: u64,
+    /// Rows of the tables that are exploded from it, those that came again counted again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) exploded: BTreeMap<String, u64>,
     /// How many rows there are in all, and a mark of the last row, as of the page before: where pages have
     /// numbers, rows that move are noticed by them.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 mod fetching;
 mod files;
+mod streaming;
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::connector::{Clock, Connector};
 use crate::manifest::{CursorConfig, CursorKind, End, ParentErrors, Source};
 use crate::page::{self, Page};
 use crate::paginator::{self, Next, PageAt, PageFacts, PagingError, StopReason};
-use crate::plan::{TablePlan, TableSource};
+use crate::plan::{Plan, TablePlan, TableSource};
 use crate::progress::{PARENT_CURSORS_MAX, Progress, Reading};
 use crate::read_error::ReadError;
 use crate::reshape::HashKey;
@@ -22,6 +23,8 @@ use crate::selector::scalar;
 use crate::shift::Shift;
 use crate::template::{Scope, TemplateError};
 use crate::window::{Window, commit};
+
+pub(crate) use streaming::{KeptAnswer, Streamed};
 
 /// What one call of the function knows.
 pub(crate) struct Call {
@@ -99,10 +102,21 @@ impl Reader<'_> {
             parent,
         };
         let reading = &mut progress.reading[depth];
+        self.heed_change(table, reading, &page, answer)?;
+        if page.streamed.is_some() {
+            // Pieces may be alike, and are told apart by their place.
+            reading.seen = None;
+        }
         let taken = take_rows(table, reading, &window, &page, &around, answer)
             .map_err(|error| error.of(table))?;
         answer.page_read();
+        reading.file = page.streamed.clone().and_then(|streamed| streamed.left(taken.is_whole));
         if !taken.is_whole {
+            return Ok(());
+        }
+        if reading.file.is_some() {
+            // All its pieces are one page.
+            reading.pages = reading.pages.saturating_sub(1);
             return Ok(());
         }
         levels.pages.push(Arc::clone(&page));
@@ -319,7 +333,7 @@ impl Reader<'_> {
                         reading.next_step(from);
                         return Ok(());
                     }
-                    tell(table, reading, reason, &facts, answer);
+                    tell(&self.connector.plan, table, reading, reason, &facts, answer);
                     answer.expect_pages(table, None);
                 }
             }
@@ -514,6 +528,7 @@ fn one_cursor(table: &TablePlan) -> Warning {
 
 /// Tells that a table has been read to its end, and how one knows.
 fn tell(
+    plan: &Plan,
     table: &TablePlan,
     reading: &Reading,
     reason: StopReason,
@@ -530,16 +545,26 @@ fn tell(
             ),
         ));
     }
-    let is_stepped = reading.from.is_some();
-    if table.lands() {
-        answer.readings.push(protocol::Reading {
-            table: table.name.clone(),
-            reason: if is_stepped { StopReason::WindowEnd } else { reason }.name().to_owned(),
-            pages: reading.pages + reading.pages_before,
-            rows: reading.rows + reading.rows_before,
-            whole: !reading.skipped,
-        });
+    if !table.lands() {
+        return;
     }
+    let reason = if reading.from.is_some() { StopReason::WindowEnd } else { reason };
+    let own = protocol::Reading {
+        table: table.name.clone(),
+        reason: reason.name().to_owned(),
+        pages: reading.pages + reading.pages_before,
+        rows: reading.rows + reading.rows_before,
+        whole: !reading.skipped,
+    };
+    // What stands in rows is as whole as they are.
+    let mut inside = table.exploded.clone();
+    while let Some(place) = inside.pop() {
+        let table = &plan.tables[place];
+        let rows = reading.exploded.get(&table.name).copied().unwrap_or_default();
+        answer.readings.push(protocol::Reading { table: table.name.clone(), rows, ..own.clone() });
+        inside.extend(&table.exploded);
+    }
+    answer.readings.push(own);
 }
 
 /// Turns to the next page, and notices tokens that lead in a circle.

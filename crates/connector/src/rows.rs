@@ -66,6 +66,7 @@ pub(crate) fn take_rows(
     let Rows { newest, reached, without_cursor, seen, inside, .. } = rows;
     tell_unused(table, &seen, answer);
     inside.tell_unused(around.plan, answer);
+    inside.count(around.plan, &mut reading.exploded);
     reading.newest = newest.map(|newest| newest.text);
     if without_cursor > 0 {
         answer.warnings.push(Warning::new(

@@ -86,6 +86,31 @@ fn serve(body: Vec<u8>) -> String {
     format!("http://{address}")
 }
 
+/// The rows of an export, which have 100 bytes each.
+const EXPORT_ROWS: u64 = FILE_BYTES / 100;
+
+/// Answers every request with a table of text, a row at a time.
+fn serve_rows() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let Ok(mut socket) = socket else { return };
+            let mut asked = [0; 4096];
+            let _ = socket.read(&mut asked);
+            let mut out = BufWriter::with_capacity(1 << 16, socket);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", EXPORT_ROWS * 100);
+            let _ = out.write_all(head.as_bytes());
+            for id in 0..EXPORT_ROWS {
+                if writeln!(out, "{id:09},{:89}", "some text of a row that goes on").is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
 #[tokio::test]
 async fn memory_does_not_grow_with_files_and_bodies() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -105,6 +130,27 @@ async fn memory_does_not_grow_with_files_and_bodies() {
     assert!(peak_kb() < PEAK_KB_MAX, "a table of text: {} kB", peak_kb());
     assert_eq!(rows(&manifest("packed.gz", "format: json_lines")).await.expect("rows"), packed);
     assert!(peak_kb() < PEAK_KB_MAX, "packed lines: {} kB", peak_kb());
+
+    let server = openssh::Server::start();
+    std::fs::rename(folder.path().join("large.csv"), server.folder().join("large.csv"))
+        .expect("a file");
+    let key = server.key().replace('\n', "\\n");
+    let on_server = format!(
+        "name: x\nstorage: {{sftp: {{user: {}, private_key: \"{key}\", host_key: '{}'}}}}\ntables:\n  items: {{files: '{}/~/large.csv', format: csv, csv: {{header: false}}}}\n",
+        openssh::USER,
+        server.fingerprint(),
+        server.url()
+    );
+    assert_eq!(rows(&on_server).await.expect("rows"), count);
+    assert!(peak_kb() < PEAK_KB_MAX, "a table of text by SFTP: {} kB", peak_kb());
+    drop(server);
+
+    let url = serve_rows();
+    let export = format!(
+        "name: x\nbase_url: {url}\ntables:\n  items: {{format: csv, csv: {{header: false}}, primary_key: []}}\n"
+    );
+    assert_eq!(rows(&export).await.expect("rows"), EXPORT_ROWS);
+    assert!(peak_kb() < PEAK_KB_MAX, "an export of an API: {} kB", peak_kb());
 
     let zeros = zeros();
     std::fs::write(folder.path().join("zeros.gz"), &zeros).expect("a file");

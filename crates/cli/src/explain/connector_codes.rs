@@ -95,6 +95,16 @@ pub(super) const ALL: &[Explanation] = &[
         "Check `files` and `storage` of the manifest, and what its keys are allowed to do: list the bucket and read its objects.",
     ),
     function(
+        "host_key_changed",
+        "A server that is reached by SFTP shows another key than the one that is known, or one that is revoked. Somebody else may answer in its place; nothing was sent.",
+        "Ask those who run the server for the fingerprint of its key (`ssh-keygen -lf` on the server shows it). If it is the one in the message, say it as `host_key` of `storage: {sftp: …}`, or correct the line in `known_hosts`.",
+    ),
+    function(
+        "host_key_unknown",
+        "Nothing is known of the key that a server shows which is reached by SFTP, so it may be any server; nothing was sent.",
+        "Ask those who run the server for the fingerprint of its key. If it is the one in the message, say it as `host_key` of `storage: {sftp: …}`, or add the server to `~/.ssh/known_hosts` by logging in once with `sftp`.",
+    ),
+    function(
         "invalid_cursor",
         "A row's cursor, `start`, or the cursor in the state is no value of the cursor's kind.",
         "Name the `kind` of the cursor, or another field; after a change of the manifest, reset the state.",
@@ -173,6 +183,11 @@ pub(super) const ALL: &[Explanation] = &[
         "total_mismatch",
         "Fewer rows came than `total` said.",
         "Sync again: rows may have gone while the pages were read. If it stays, `total` counts something else: take it out.",
+    ),
+    warning(
+        "answer_changed",
+        "A large answer was read in part, and is another one now. It is read again, and its rows replace those with their keys.",
+        "Nothing, if it happens rarely; else let one call read the whole answer: raise `bytes` and `time` of `call`.",
     ),
     warning(
         "bad_rows",

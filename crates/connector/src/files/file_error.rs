@@ -15,6 +15,10 @@ pub(crate) enum FileError {
     /// The store does not let it be read.
     #[error("{message}")]
     Refused { message: String, hint: &'static str },
+    /// Nothing says that the store is the one that it should be.
+    #[cfg(feature = "sftp")]
+    #[error("{message}")]
+    Untrusted { code: &'static str, message: String, hint: String },
 }
 
 /// What lets a store's files be read.
@@ -73,6 +77,8 @@ impl From<FileError> for ReadError {
                 ReadError::Unavailable { message, retry_after: None }
             }
             FileError::Refused { message, hint } => ReadError::new("files_refused", message, hint),
+            #[cfg(feature = "sftp")]
+            FileError::Untrusted { code, message, hint } => ReadError::new(code, message, &hint),
             changed @ (FileError::Changed | FileError::Gone) => {
                 ReadError::Unavailable { message: changed.to_string(), retry_after: None }
             }

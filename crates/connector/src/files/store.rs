@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use glob::{MatchOptions, Pattern};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
@@ -17,6 +16,9 @@ use object_store::{
     ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
 };
 
+use super::pattern::FilePattern;
+#[cfg(feature = "sftp")]
+use super::sftp::{Address, SftpServer};
 use super::{FileError, Listed};
 use crate::files::url::UrlFile;
 use crate::http::{Http, Reach};
@@ -24,12 +26,26 @@ use crate::manifest::{Az, Gs, S3, Scheme, Storage};
 
 /// The stores that were met, each made once.
 #[derive(Default)]
-pub(crate) struct Stores(Mutex<HashMap<String, Arc<dyn ObjectStore>>>);
+pub(crate) struct Stores {
+    objects: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+    #[cfg(feature = "sftp")]
+    servers: Mutex<HashMap<String, Arc<SftpServer>>>,
+}
 
 /// The files that one path stands for: a pattern in a store, or an address.
 #[derive(Clone)]
 pub(crate) enum Place {
-    Objects { store: Arc<dyn ObjectStore>, shown: String, pattern: String },
+    Objects {
+        store: Arc<dyn ObjectStore>,
+        shown: String,
+        pattern: FilePattern,
+    },
+    #[cfg(feature = "sftp")]
+    Sftp {
+        server: Arc<SftpServer>,
+        shown: String,
+        pattern: FilePattern,
+    },
     Url(Arc<UrlFile>),
 }
 
@@ -69,7 +85,10 @@ impl Stores {
             let is_folder = if rest.ends_with('/') { "/" } else { "" };
             let pattern = whole.trim_matches('/').to_owned() + is_folder;
             let store = self.made("local", || Ok(Arc::new(LocalFileSystem::new())))?;
-            return Ok(Place::objects(store, "/".into(), pattern));
+            return Place::objects(store, "/".into(), pattern);
+        }
+        if scheme == Scheme::Sftp {
+            return self.on_server(rest, storage);
         }
         let (bucket, pattern) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
@@ -82,7 +101,36 @@ impl Stores {
             _ => az(bucket, &storage.az),
         })?;
         let (scheme, _) = path.split_once("://").unwrap_or_default();
-        Ok(Place::objects(store, format!("{scheme}://{bucket}/"), pattern.to_owned()))
+        Place::objects(store, format!("{scheme}://{bucket}/"), pattern.to_owned())
+    }
+
+    #[cfg(feature = "sftp")]
+    fn on_server(&self, rest: &str, storage: &Storage) -> Result<Place, FileError> {
+        let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let address = Address::of(place).ok_or_else(|| FileError::Refused {
+            message: format!("sftp://{place:.200} names no server"),
+            hint: "say `sftp://host/path` or `sftp://user@host:port/path`",
+        })?;
+        let pattern = match path.strip_prefix("~/") {
+            Some(in_home) => in_home.to_owned(),
+            None => format!("/{path}"),
+        };
+        let (shown, pattern) = (address.shown(), FilePattern::new(pattern)?);
+        let settings = storage.sftp.clone();
+        let name = crate::page::mark(format!("{address:?}/{settings:?}").as_bytes());
+        let mut known = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let server =
+            known.entry(name).or_insert_with(|| Arc::new(SftpServer::new(address, settings)));
+        Ok(Place::Sftp { server: Arc::clone(server), shown, pattern })
+    }
+
+    #[cfg(not(feature = "sftp"))]
+    #[expect(clippy::unused_self, reason = "the same call as where SFTP is spoken")]
+    fn on_server(&self, _: &str, _: &Storage) -> Result<Place, FileError> {
+        Err(FileError::Refused {
+            message: "hasmore-function is too small to read sftp://".into(),
+            hint: "let `hasmore sync` or `hasmore serve` read it",
+        })
     }
 
     fn made(
@@ -90,7 +138,7 @@ impl Stores {
         name: &str,
         make: impl FnOnce() -> Result<Arc<dyn ObjectStore>, object_store::Error>,
     ) -> Result<Arc<dyn ObjectStore>, FileError> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = known.get(name) {
             return Ok(Arc::clone(store));
         }
@@ -165,16 +213,12 @@ fn client(endpoint: &str) -> ClientOptions {
 }
 
 impl Place {
-    fn objects(store: Arc<dyn ObjectStore>, shown: String, pattern: String) -> Place {
-        // A folder stands for all that is in it.
-        let pattern = if pattern.is_empty() || pattern.ends_with('/') {
-            pattern + "**/*"
-        } else if pattern.ends_with("**") {
-            pattern + "/*"
-        } else {
-            pattern
-        };
-        Place::Objects { store, shown, pattern }
+    fn objects(
+        store: Arc<dyn ObjectStore>,
+        shown: String,
+        pattern: String,
+    ) -> Result<Place, FileError> {
+        Ok(Place::Objects { store, shown, pattern: FilePattern::new(pattern)? })
     }
 
     /// All files of the place, in their order.
@@ -182,61 +226,12 @@ impl Place {
     /// # Errors
     /// When the store cannot be read, or holds too many.
     pub(crate) async fn list(&self) -> Result<Vec<Listed>, FileError> {
-        let (store, shown, pattern) = match self {
-            Place::Url(file) => return Ok(file.list().await?.into_iter().collect()),
-            Place::Objects { store, shown, pattern } => (store, shown, pattern),
+        let mut files = match self {
+            Place::Url(file) => file.list().await?.into_iter().collect(),
+            Place::Objects { store, shown, pattern } => objects(store, shown, pattern).await?,
+            #[cfg(feature = "sftp")]
+            Place::Sftp { server, shown, pattern } => server.list(shown, pattern).await?,
         };
-        let listed = |meta: ObjectMeta| {
-            let key = meta.location.to_string();
-            let modified = Some(meta.last_modified.timestamp_millis());
-            // Azure lists tags without the quotes that it gives and wants elsewhere.
-            let version = match meta.e_tag {
-                Some(tag) if shown.starts_with("az:") && !tag.contains('"') => {
-                    Some(format!("\"{tag}\""))
-                }
-                tag => tag,
-            };
-            Listed::new(format!("{shown}{key}"), key, modified, version, Some(meta.size))
-        };
-        if !pattern.contains(['*', '?', '[']) {
-            return match store.head(&key(pattern)?).await {
-                Ok(meta) => Ok(vec![listed(meta)]),
-                Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
-                Err(error) => Err(error.into()),
-            };
-        }
-        let matcher = Pattern::new(pattern).map_err(|error| FileError::Refused {
-            message: format!("the pattern of `files` is none: {error}"),
-            hint: "correct `files` of the table",
-        })?;
-        let options = MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: false,
-        };
-        let fits = |meta: &ObjectMeta| matcher.matches_with(meta.location.as_ref(), options);
-        let wild = pattern.find(['*', '?', '[']).unwrap_or_default();
-        let folder_end = pattern[..wild].rfind('/').map_or(0, |at| at + 1);
-        let folder = key(&pattern[..folder_end])?;
-        let mut files = Vec::new();
-        if pattern[folder_end..].contains('/') {
-            let mut all = store.list(Some(&folder));
-            while let Some(meta) = all.try_next().await.map_err(unlisted)? {
-                if !fits(&meta) {
-                    continue;
-                }
-                files.push(listed(meta));
-                if files.len() > LISTED_MAX {
-                    return Err(FileError::Refused {
-                        message: format!("more than {LISTED_MAX} files are there"),
-                        hint: "give a path of `files` that stands for fewer",
-                    });
-                }
-            }
-        } else {
-            let inside = store.list_with_delimiter(Some(&folder)).await.map_err(unlisted)?;
-            files.extend(inside.objects.into_iter().filter(fits).map(listed));
-        }
         files.sort_by(|one, other| one.order().cmp(&other.order()));
         Ok(files)
     }
@@ -248,6 +243,8 @@ impl Place {
     pub(crate) async fn read(&self, file: &Listed, range: Range<u64>) -> Result<Bytes, FileError> {
         let store = match self {
             Place::Url(url) => return url.read(file, range).await,
+            #[cfg(feature = "sftp")]
+            Place::Sftp { server, .. } => return server.read(file, range).await,
             Place::Objects { store, .. } => store,
         };
         let end = file.bytes.map_or(range.end, |bytes| range.end.min(bytes));
@@ -266,6 +263,55 @@ impl Place {
         }
         Ok(found.bytes().await?)
     }
+}
+
+/// The files of a store whose paths fit.
+async fn objects(
+    store: &Arc<dyn ObjectStore>,
+    shown: &str,
+    pattern: &FilePattern,
+) -> Result<Vec<Listed>, FileError> {
+    let listed = |meta: ObjectMeta| {
+        let key = meta.location.to_string();
+        let modified = Some(meta.last_modified.timestamp_millis());
+        // Azure lists tags without the quotes that it gives and wants elsewhere.
+        let version = match meta.e_tag {
+            Some(tag) if shown.starts_with("az:") && !tag.contains('"') => {
+                Some(format!("\"{tag}\""))
+            }
+            tag => tag,
+        };
+        Listed::new(format!("{shown}{key}"), key, modified, version, Some(meta.size))
+    };
+    if let Some(path) = pattern.only() {
+        return match store.head(&key(path)?).await {
+            Ok(meta) => Ok(vec![listed(meta)]),
+            Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        };
+    }
+    let fits = |meta: &ObjectMeta| pattern.fits(meta.location.as_ref());
+    let folder = key(pattern.folder())?;
+    let mut files = Vec::new();
+    if pattern.is_deep() {
+        let mut all = store.list(Some(&folder));
+        while let Some(meta) = all.try_next().await.map_err(unlisted)? {
+            if !fits(&meta) {
+                continue;
+            }
+            files.push(listed(meta));
+            if files.len() > LISTED_MAX {
+                return Err(FileError::Refused {
+                    message: format!("more than {LISTED_MAX} files are there"),
+                    hint: "give a path of `files` that stands for fewer",
+                });
+            }
+        }
+    } else {
+        let inside = store.list_with_delimiter(Some(&folder)).await.map_err(unlisted)?;
+        files.extend(inside.objects.into_iter().filter(fits).map(listed));
+    }
+    Ok(files)
 }
 
 /// Why there is no list: a bucket that is not there is no file that is gone.

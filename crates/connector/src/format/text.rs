@@ -59,6 +59,9 @@ impl Text {
             }
             file
         };
+        let (begun, first) = look(flowing)?;
+        let flowing: Box<dyn Read + Send> =
+            if packed { unpack::flowing_again(Box::new(begun), &first)? } else { Box::new(begun) };
         let (mut begun, first) = look(flowing)?;
         let marked = Encoding::for_bom(&first);
         let encoding = marked.map(|(encoding, _)| encoding).or(named);

@@ -52,6 +52,24 @@ pub(super) fn flowing(
     Ok(Box::new(Summed { content: CrcReader::new(content), crc }))
 }
 
+/// The content of what was unpacked, where it is packed once more. An archive cannot be read so.
+///
+/// # Errors
+/// When it is broken.
+pub(super) fn flowing_again(
+    content: Box<dyn Read + Send>,
+    first: &[u8],
+) -> Result<Box<dyn Read + Send>, FormatError> {
+    if first.starts_with(GZIP) {
+        return Ok(Box::new(MultiGzDecoder::new(content)));
+    }
+    if first.starts_with(ZSTD) {
+        let decoder = zstd::Decoder::new(content).map_err(|error| broken("zstd", &error))?;
+        return Ok(Box::new(decoder));
+    }
+    Ok(content)
+}
+
 /// A content whose sum is held against the one that was written with it.
 struct Summed {
     content: CrcReader<Box<dyn Read + Send>>,

@@ -11,8 +11,9 @@ use crate::yaml::Span;
 #[serde(deny_unknown_fields, default)]
 pub struct Files {
     /// Where the files are, one place or several; templates. A path of this machine, `s3://bucket/path`,
-    /// `gs://bucket/path`, `az://container/path`, or the address of one file, `https://…`. In a name, `*`
-    /// stands for any characters, `?` for one and `[…]` for one of these; `**` for any folders.
+    /// `gs://bucket/path`, `az://container/path`, `sftp://host/path`, or the address of one file,
+    /// `https://…`. In a name, `*` stands for any characters, `?` for one and `[…]` for one of these; `**`
+    /// for any folders.
     pub paths: OneOrMany,
     /// How long after a newer one a file may still appear, as an upload of an hour does that bears the time
     /// at which it began. What is older than that is not looked at again. Default: 1d.
@@ -30,12 +31,14 @@ pub struct Storage {
     pub gs: Gs,
     /// `az://`: Azure Blob Storage.
     pub az: Az,
+    /// `sftp://`: a server that is reached by SFTP.
+    pub sftp: Sftp,
 }
 
 impl Storage {
     /// Every text of it, in one order.
     pub(crate) fn texts(&mut self) -> Vec<&mut Option<String>> {
-        let Storage { s3, gs, az } = self;
+        let Storage { s3, gs, az, sftp } = self;
         vec![
             &mut s3.region,
             &mut s3.endpoint,
@@ -47,6 +50,12 @@ impl Storage {
             &mut az.endpoint,
             &mut az.access_key,
             &mut az.sas_token,
+            &mut sftp.user,
+            &mut sftp.password,
+            &mut sftp.private_key,
+            &mut sftp.passphrase,
+            &mut sftp.host_key,
+            &mut sftp.known_hosts,
         ]
     }
 }
@@ -93,6 +102,26 @@ pub struct Az {
     pub anonymous: bool,
 }
 
+/// A server that is reached by SFTP, in `sftp://host/path` or `sftp://user@host:port/path`; a path that
+/// begins with `/~/` is in the folder that one logs in to. All templates.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sftp {
+    /// Who logs in, where the path does not say it.
+    pub user: Option<String>,
+    pub password: Option<String>,
+    /// A private key as OpenSSH, PEM or PuTTY have it. Where there is a password too, the key is tried first.
+    pub private_key: Option<String>,
+    /// What the private key is locked with.
+    pub passphrase: Option<String>,
+    /// The key that the server must show: its fingerprint, `SHA256:…`, or the key, `ssh-ed25519 AAAA…`;
+    /// several are separated by commas.
+    pub host_key: Option<String>,
+    /// The file of the keys that servers must show, where there is no `host_key`. Default:
+    /// `~/.ssh/known_hosts`.
+    pub known_hosts: Option<String>,
+}
+
 /// Where files are, by how a path begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
@@ -100,6 +129,7 @@ pub(crate) enum Scheme {
     S3,
     Gs,
     Az,
+    Sftp,
     /// One file at an address.
     Url,
 }
@@ -115,10 +145,11 @@ impl Scheme {
             "s3" => (Scheme::S3, rest),
             "gs" => (Scheme::Gs, rest),
             "az" => (Scheme::Az, rest),
+            "sftp" => (Scheme::Sftp, rest),
             "http" | "https" => (Scheme::Url, path),
             _ => {
                 return Err(format!(
-                    "`{scheme:.20}://` is unknown; known are file, s3, gs, az and https"
+                    "`{scheme:.20}://` is unknown; known are file, s3, gs, az, sftp and https"
                 ));
             }
         })

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use reqwest::StatusCode;
 
+use super::streaming::invalid;
 use super::{Reader, facts, failed};
-use crate::http::{HttpError, describe};
+use crate::format;
+use crate::http::{HttpError, Large, describe};
 use crate::page::Page;
 use crate::paginator;
 use crate::plan::{Plan, TablePlan, TableSource};
@@ -40,20 +42,23 @@ impl Reader<'_> {
         if let Some(page) = connector.kept.get(&request) {
             return Ok(page);
         }
-        let mut answer = self.send(&request, scope).await?;
+        let streams = self.streams(table);
+        if streams && let Some(page) = self.piece_of_kept(reading, &request).await? {
+            return Ok(Arc::new(page));
+        }
+        let large = if streams { Large::Stored } else { Large::Refused };
+        let mut answer = self.send(&request, scope, large).await?;
         if answer.status == StatusCode::UNAUTHORIZED && plan.authenticator.forget() {
             make_ready().await?;
             request = self.request(table, reading, window, scope)?;
-            answer = self.send(&request, scope).await?;
+            answer = self.send(&request, scope, large).await?;
         }
-        let page = if answer.status.is_success() {
-            Page::read(table, answer, connector.http.body_bytes_max()).map_err(|error| {
-                ReadError::new(
-                    "invalid_page",
-                    format!("an answer of {}: {error}", request.shown),
-                    "correct `records` and `pagination` of the table",
-                )
-            })?
+        let is_large = answer.stored.is_some() || format::is_packed(&answer.body);
+        let page = if answer.status.is_success() && streams && is_large {
+            return Ok(Arc::new(self.begin_answer(table, reading, request, answer).await?));
+        } else if answer.status.is_success() {
+            Page::read(table, answer, connector.http.body_bytes_max())
+                .map_err(|error| invalid(&request, &error))?
         } else if table.config.empty_on.contains(&answer.status.as_u16()) {
             Page::empty(table, answer.headers)
         } else {
@@ -82,11 +87,17 @@ impl Reader<'_> {
         &self,
         request: &HttpRequest,
         scope: &Scope,
+        large: Large,
     ) -> Result<crate::http::Answer, ReadError> {
         let connector = self.connector;
         let signed = self.signed(request, scope).map_err(failed)?;
         let deadline = self.call.deadline;
-        let answer = connector.ahead.take(&connector.http, request, &signed, deadline).await;
+        let answer = match large {
+            Large::Refused => {
+                connector.ahead.take(&connector.http, request, &signed, deadline).await
+            }
+            Large::Stored => connector.http.send_for(&signed, Some(deadline), large).await,
+        };
         answer.map_err(|error| match error {
             HttpError::Unavailable { message, retry_after } => {
                 ReadError::Unavailable { message, retry_after }

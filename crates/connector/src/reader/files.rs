@@ -228,7 +228,14 @@ impl Reader<'_> {
         self.connector.forget_listing(&table.name);
         let page = Page::empty(table, reqwest::header::HeaderMap::new());
         let reading = &progress.reading[0];
-        tell(table, reading, StopReason::FilesRead, &facts(table, reading, &page), answer);
+        tell(
+            &self.connector.plan,
+            table,
+            reading,
+            StopReason::FilesRead,
+            &facts(table, reading, &page),
+            answer,
+        );
         let levels = Levels { tables: vec![table], ..Levels::default() };
         let is_root = self.end(progress, answer, &levels);
         assert!(is_root, "a table of files has no parent");
