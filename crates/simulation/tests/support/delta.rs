@@ -118,10 +118,20 @@ import json, os, sys
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
+BY_HAND = {
+    "append": lambda table: write_deltalake(table, table.to_pyarrow_table(), mode="append"),
+    "remove": lambda table: table.delete("id = 1"),
+    "optimize": lambda table: table.optimize.compact(),
+    "vacuum": lambda table: table.vacuum(0, dry_run=False, enforce_retention_duration=False),
+    "checkpoint": lambda table: table.create_checkpoint(),
+}
+
 def answer(asked):
     if "make" in asked:
-        rows = pa.table({"mine": ["a row of somebody else"]})
-        write_deltalake(asked["make"], rows, mode=asked.get("mode", "error"))
+        write_deltalake(asked["make"], pa.table({"mine": ["a row of somebody else"]}))
+        return b"", b""
+    for done in asked.keys() & BY_HAND.keys():
+        BY_HAND[done](DeltaTable(asked[done]))
         return b"", b""
     options = asked.get("options")
     if not DeltaTable.is_deltatable(asked["read"], options):
@@ -140,7 +150,7 @@ for line in sys.stdin:
 "#;
 
 /// A schema and the rows; `None` where there is no table.
-fn ask(asked: &Value) -> Option<(String, Vec<u8>)> {
+pub(crate) fn ask(asked: &Value) -> Option<(String, Vec<u8>)> {
     let mut reader = READER.lock().unwrap_or_else(PoisonError::into_inner);
     let reader = reader.get_or_insert_with(Reader::start);
     writeln!(reader.questions, "{asked}").expect("Python listens");
