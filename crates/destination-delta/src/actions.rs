@@ -163,10 +163,14 @@ impl MetaData {
         let fields = schema["fields"].as_array().cloned().unwrap_or_default();
         let column = |field: &Value| {
             let name = field["name"].as_str()?;
-            let kind = field["type"].as_str().map_or_else(|| field["type"].to_string(), str::to_owned);
+            let kind =
+                field["type"].as_str().map_or_else(|| field["type"].to_string(), str::to_owned);
             Some((name.to_owned(), kind))
         };
-        fields.iter().map(|field| column(field).ok_or_else(|| damaged("a table's schema"))).collect()
+        fields
+            .iter()
+            .map(|field| column(field).ok_or_else(|| damaged("a table's schema")))
+            .collect()
     }
 }
 

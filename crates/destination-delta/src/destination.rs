@@ -89,7 +89,8 @@ impl Delta {
 
     async fn newest(&self) -> Result<(Position, Option<Record>), DestinationError> {
         let record = Record::newest(&self.lake, &self.connection).await?;
-        let position = record.as_ref().map(|record| record.position(&self.namespace)).transpose()?;
+        let position =
+            record.as_ref().map(|record| record.position(&self.namespace)).transpose()?;
         Ok((position.unwrap_or_default(), record))
     }
 
@@ -122,7 +123,8 @@ impl Delta {
             failure::of(&error, &format!("clearing away table {table}"))
         };
         // The log first: without it the files are nobody's.
-        let mut objects: Vec<_> = self.lake.store.list(Some(&folder)).try_collect().await.map_err(failed)?;
+        let mut objects: Vec<_> =
+            self.lake.store.list(Some(&folder)).try_collect().await.map_err(failed)?;
         objects.sort_by_key(|object| object.location.extension() == Some("parquet"));
         for object in objects {
             match self.lake.store.delete(&object.location).await {
@@ -150,9 +152,10 @@ impl Delta {
             Some(mirror) => mirror,
             None => Mirror::new(&self.connection, &self.namespace)?,
         };
-        for (name, table) in names.iter().filter_map(|name| {
-            before.schema().tables.get(name).map(|table| (name, table))
-        }) {
+        for (name, table) in names
+            .iter()
+            .filter_map(|name| before.schema().tables.get(name).map(|table| (name, table)))
+        {
             let log = &self.logs[name];
             log.check_as_left(name)?;
             let folder = self.lake.table(&self.namespace, name);

@@ -73,7 +73,12 @@ impl Mirror {
             while let Some(rows) = rows.try_next().await? {
                 self.duckdb.copy_rows(name, table, vec![rows])?;
             }
-            held.push(self.hold(name, &columns, path.clone(), start..self.duckdb.end_of_rows(name)?)?);
+            held.push(self.hold(
+                name,
+                &columns,
+                path.clone(),
+                start..self.duckdb.end_of_rows(name)?,
+            )?);
         }
         self.held.insert(name.to_owned(), held);
         Ok(())

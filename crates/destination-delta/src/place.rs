@@ -44,13 +44,18 @@ impl Lake {
         let shown = path.display().to_string();
         let opened = std::fs::create_dir_all(path).map_err(|error| error.to_string());
         let opened = opened.and_then(|()| {
-            let store = LocalFileSystem::new_with_prefix(path).map_err(|error| error.to_string())?;
+            let store =
+                LocalFileSystem::new_with_prefix(path).map_err(|error| error.to_string())?;
             // A folder that is not empty cannot go; one that is, is nothing.
             Ok(store.with_automatic_cleanup(true))
         });
         let store = opened.map_err(|error| {
             let message = format!("{shown} cannot be used as a folder: {error}");
-            refused("destination_not_found", message, "check the path, and that you may write there")
+            refused(
+                "destination_not_found",
+                message,
+                "check the path, and that you may write there",
+            )
         })?;
         Ok(Lake { store: Arc::new(store), root: Path::default() })
     }

@@ -37,9 +37,14 @@ pub(crate) struct Record {
 /// What a commit does to a table.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Step {
-    Write { table: String, actions: Vec<Action> },
+    Write {
+        table: String,
+        actions: Vec<Action>,
+    },
     /// The table, with its files and its log.
-    Drop { table: String },
+    Drop {
+        table: String,
+    },
 }
 
 /// Records that are read at once.
@@ -115,7 +120,8 @@ impl Record {
 
     /// Clears away what is too old for the history.
     pub(crate) async fn forget(&self, lake: &Lake) -> Result<(), DestinationError> {
-        let Some(oldest) = self.ordinal.checked_sub(HISTORY_COMMITS_MAX).filter(|it| *it > 0) else {
+        let Some(oldest) = self.ordinal.checked_sub(HISTORY_COMMITS_MAX).filter(|it| *it > 0)
+        else {
             return Ok(());
         };
         let path = numbered(&lake.positions_of(&self.connection), oldest);

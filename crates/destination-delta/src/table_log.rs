@@ -68,7 +68,10 @@ impl TableLog {
         let texts: Vec<_> = texts.try_collect().await.map_err(failed)?;
         for (version, bytes) in texts {
             if version != self.next {
-                return Err(damaged(&format!("the log of {folder}, which lacks version {}", self.next)));
+                return Err(damaged(&format!(
+                    "the log of {folder}, which lacks version {}",
+                    self.next
+                )));
             }
             let text = std::str::from_utf8(&bytes).map_err(|_| damaged(&doing))?;
             let actions = text.lines().filter(|line| !line.trim().is_empty());
@@ -81,9 +84,9 @@ impl TableLog {
 
     /// One version.
     fn take(&mut self, actions: &[Action]) {
-        let is_ours = actions.iter().any(|action| {
-            matches!(action, Action::Txn(txn) if txn.app_id.starts_with(OUR_PREFIX))
-        });
+        let is_ours = actions
+            .iter()
+            .any(|action| matches!(action, Action::Txn(txn) if txn.app_id.starts_with(OUR_PREFIX)));
         for action in actions {
             match action {
                 Action::Protocol(protocol) => self.protocol = Some(protocol.clone()),

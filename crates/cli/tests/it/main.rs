@@ -18,6 +18,7 @@ mod golden;
 mod google;
 mod init;
 mod interrupt;
+mod lake;
 mod lambda;
 mod lambda_s3;
 mod locks;

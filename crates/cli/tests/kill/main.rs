@@ -38,6 +38,15 @@ fn a_hundred_kills_beside_sqlite_lose_nothing_and_double_nothing() {
 }
 
 #[test]
+fn a_hundred_kills_beside_a_lake_lose_nothing_and_double_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    kill_a_hundred_times(
+        &Place::lake(folder.path(), "killed"),
+        &Place::lake(folder.path(), "undisturbed"),
+    );
+}
+
+#[test]
 fn a_hundred_kills_beside_postgres_lose_nothing_and_double_nothing() {
     kill_a_hundred_times(&Place::postgres("killed"), &Place::postgres("undisturbed"));
 }

@@ -1,13 +1,17 @@
-//! Where the facts land: a DuckDB file, a SQLite file, or a schema in Postgres.
+//! Where the facts land: a DuckDB file, a SQLite file, a schema in Postgres, or a lake.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use destination_delta::{Delta, Lake};
+use engine::Destination;
 use postgres::NoTls;
 
 /// The connection's name is that of its schema.
 pub(crate) enum Place {
     File(PathBuf),
     Sqlite(PathBuf),
+    Lake(PathBuf),
     Postgres { name: String },
 }
 
@@ -18,6 +22,10 @@ impl Place {
 
     pub(crate) fn sqlite(folder: &Path, name: &str) -> Place {
         Place::Sqlite(folder.join(name))
+    }
+
+    pub(crate) fn lake(folder: &Path, name: &str) -> Place {
+        Place::Lake(folder.join(name))
     }
 
     /// A schema that no other test has.
@@ -31,7 +39,7 @@ impl Place {
 
     pub(crate) fn connection(&self) -> &str {
         match self {
-            Place::File(_) | Place::Sqlite(_) => "facts",
+            Place::File(_) | Place::Sqlite(_) | Place::Lake(_) => "facts",
             Place::Postgres { name } => name,
         }
     }
@@ -42,6 +50,7 @@ impl Place {
             Place::File(path) | Place::Sqlite(path) => {
                 path.to_str().expect("a path of UTF-8").to_owned()
             }
+            Place::Lake(path) => format!("delta:{}", path.to_str().expect("a path of UTF-8")),
             Place::Postgres { name } => {
                 let url = postgres_cluster::url();
                 let separator = if url.contains('?') { '&' } else { '?' };
@@ -69,6 +78,15 @@ impl Place {
                 let query = "SELECT state FROM _hasmore_history WHERE connection = 'facts' \
                              ORDER BY ordinal DESC LIMIT 1";
                 Some(database.query_row(query, [], |row| row.get(0)).expect("a position"))
+            }
+            Place::Lake(path) => {
+                // Opened for a sync, so that what was decided is finished.
+                let lake = Lake::folder(path).expect("a folder");
+                let mut delta = Delta::open(lake, "facts", "facts").expect("the lake opens");
+                let runtime = tokio::runtime::Builder::new_current_thread().build();
+                let position = runtime.expect("a runtime").block_on(delta.position());
+                let position = position.expect("a position");
+                (position.ordinal() > 0).then(|| position.state().as_json().to_owned())
             }
             Place::Postgres { name } => {
                 let mut client = connect();
@@ -106,6 +124,13 @@ impl Place {
                 let rows = statement.query_map([], columns).expect("rows");
                 rows.map(|row| row.expect("a row")).collect()
             }
+            Place::Lake(path) => {
+                let table = path.join("facts").join(table);
+                let read = Command::new(python()).args(["-c", READ_LAKE]).arg(table).output();
+                let read = read.expect("Python runs");
+                assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+                serde_json::from_slice(&read.stdout).expect("rows")
+            }
             Place::Postgres { name } => {
                 let sql = format!(
                     "SELECT subject, fact, note::text FROM {name}.{table} ORDER BY fact, subject"
@@ -126,6 +151,21 @@ impl Drop for Place {
             let _ = connect().batch_execute(&drop);
         }
     }
+}
+
+const READ_LAKE: &str = r#"
+import json, sys
+from deltalake import DeltaTable
+if not DeltaTable.is_deltatable(sys.argv[1]):
+    sys.exit(sys.argv[1] + " is no table")
+rows = DeltaTable(sys.argv[1]).to_pyarrow_table(columns=["subject", "fact", "note"]).to_pylist()
+rows = [(row["subject"], row["fact"], str(row["note"])) for row in rows]
+print(json.dumps(sorted(rows, key=lambda row: (row[1], row[0]))))
+"#;
+
+fn python() -> PathBuf {
+    let folder = std::env::var_os("HASMORE_TEST_VENV");
+    Path::new(&folder.expect("HASMORE_TEST_VENV: run `cargo xtask test`")).join("bin/python")
 }
 
 fn open(path: &Path) -> duckdb::Connection {

@@ -67,7 +67,10 @@ pub(crate) fn read(asked: &Value) -> Option<StoredTable> {
     for field in fields["fields"].as_array().expect("fields") {
         let name = field["name"].as_str().expect("a name");
         let kind = column_type(field);
-        stored.columns.insert(name.to_owned(), kind.map_or_else(|| field["type"].to_string(), |kind| kind.to_string()));
+        stored.columns.insert(
+            name.to_owned(),
+            kind.map_or_else(|| field["type"].to_string(), |kind| kind.to_string()),
+        );
         kinds.insert(name.to_owned(), kind.unwrap_or(ColumnType::String));
     }
     for batch in StreamReader::try_new(rows.as_slice(), None).expect("rows are a stream of Arrow") {
@@ -170,7 +173,8 @@ pub(crate) fn ask(asked: &Value) -> Option<(String, Vec<u8>)> {
 impl Reader {
     fn start() -> Reader {
         let venv = std::env::var_os("HASMORE_TEST_VENV");
-        let venv = venv.expect("HASMORE_TEST_VENV names a virtual environment: run `cargo xtask test`");
+        let venv =
+            venv.expect("HASMORE_TEST_VENV names a virtual environment: run `cargo xtask test`");
         let mut process = Command::new(Path::new(&venv).join("bin/python"))
             .args(["-c", PROGRAM])
             .stdin(Stdio::piped())

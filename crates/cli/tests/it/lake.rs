@@ -1,0 +1,120 @@
+//! Every command that reads or writes a destination, with a lake: in a folder, and in a bucket of moto's
+//! S3. delta-rs reads the tables back.
+
+use std::path::Path;
+use std::process::Command;
+
+use moto::Moto;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, FakeFunction, Hasmore, page, python, write};
+
+const READ: &str = r#"
+import json, sys
+from deltalake import DeltaTable
+table = DeltaTable(sys.argv[1], storage_options=json.loads(sys.argv[2])).to_pyarrow_table()
+rows = [{name: str(value) for name, value in row.items() if not name.startswith("_")} for row in table.to_pylist()]
+print(json.dumps(sorted(rows, key=lambda row: row["id"])))
+"#;
+
+fn read(table: &str, options: &Value) -> Value {
+    let ended = Command::new(python()).args(["-c", READ, table, &options.to_string()]).output();
+    let ended = ended.expect("Python runs");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    serde_json::from_slice(&ended.stdout).expect("JSON")
+}
+
+/// Two syncs of three pages, and what is told of them.
+fn check(folder: &Path, to: &str, environment: &[(&'static str, String)]) {
+    let answers = || -> [Answer; 3] {
+        [
+            page(
+                r#"[{"id":1,"at":"2024-01-01T00:00:00Z","n":1},{"id":2,"n":2}]"#,
+                r#"{"p":1}"#,
+                true,
+            ),
+            page(r#"[{"id":2,"n":12345678901234567890.12}]"#, r#"{"p":2}"#, false),
+            page(r#"[{"id":3,"n":"three"}]"#, r#"{"p":3}"#, false),
+        ]
+    };
+    let function = FakeFunction::start(answers());
+    let hasmore = |words: &[&str]| {
+        let command = Hasmore::new(folder).args(words.iter().copied()).args(["--to", to]);
+        environment.iter().fold(command, |command, (name, value)| command.env(name, value)).run()
+    };
+    let sync = ["sync", "--url", &function.url(), "--name", "orders"];
+    let synced = hasmore(&sync).expect_code(0);
+    let line = synced.stdout.lines().last().expect("a line to paste").trim().to_owned();
+    let place = to.trim_start_matches("delta:");
+    assert_eq!(line, format!("duckdb -c \"FROM delta_scan('{place}/orders/t') LIMIT 10\""));
+    hasmore(&sync).expect_code(0);
+    assert_eq!(hasmore(&["state", "show", "orders"]).expect_code(0).stdout.trim(), r#"{"p":3}"#);
+    let tables = hasmore(&["tables", "orders", "--json"]).expect_code(0);
+    let tables = &tables.json_lines()[0];
+    assert_eq!((&tables["namespace"], &tables["tables"][0]["rows"]), (&"orders".into(), &3.into()));
+    hasmore(&["state", "rollback", "orders", "--commit", "1"]).expect_code(0);
+    let history = hasmore(&["state", "history", "orders", "--json"]).expect_code(0);
+    let states: Vec<_> =
+        history.json_lines().iter().map(|past| past["state"].to_string()).collect();
+    assert_eq!(states, [r#"{"p":2}"#, r#"{"p":3}"#, r#"{"p":2}"#]);
+    hasmore(&["tables", "nobody"]).expect_error(2, "unknown_connection");
+}
+
+fn rows() -> Value {
+    json!([
+        { "id": "1", "at": "2024-01-01 00:00:00+00:00", "n": "1" },
+        { "id": "2", "at": "None", "n": "12345678901234567890.12" },
+        { "id": "3", "at": "None", "n": "three" },
+    ])
+}
+
+#[test]
+fn a_connection_lives_in_a_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    Hasmore::new(folder.path())
+        .args(["tables", "--to", "delta:lake"])
+        .run()
+        .expect_error(2, "no_destination_file");
+    assert!(!folder.path().join("lake").exists(), "looking makes nothing");
+    check(folder.path(), "delta:lake", &[]);
+    let table = folder.path().join("lake/orders/t").display().to_string();
+    assert_eq!(read(&table, &json!({})), rows());
+}
+
+#[test]
+fn a_connection_lives_in_a_bucket() {
+    let aws = Moto::start_checked();
+    aws.make_bucket("shop");
+    let folder = tempfile::tempdir().expect("a folder");
+    check(folder.path(), "delta:s3://shop/raw/lake", &aws.environment());
+    let mut options = json!({ "AWS_ALLOW_HTTP": "true" });
+    for (name, value) in aws.environment() {
+        options[name] = value.into();
+    }
+    assert_eq!(read("s3://shop/raw/lake/orders/t", &options), rows());
+    let stranger = aws.environment().into_iter().map(|(name, value)| match name {
+        "AWS_SECRET_ACCESS_KEY" => (name, "another".to_owned()),
+        _ => (name, value),
+    });
+    let command = Hasmore::new(folder.path()).args(["tables", "--to", "delta:s3://shop/raw/lake"]);
+    let refused = stranger.fold(command, |command, (name, value)| command.env(name, &value)).run();
+    refused.expect_error(2, "destination_permission");
+    let command = Hasmore::new(folder.path()).args(["tables", "--to", "delta:s3://nowhere/lake"]);
+    let command = aws.environment().iter().fold(command, |it, (name, value)| it.env(name, value));
+    command.run().expect_error(2, "destination_not_found");
+}
+
+/// What is for databases says so, and nothing is written.
+#[test]
+fn a_lake_is_neither_migrated_nor_adopted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let function = FakeFunction::start([page(r#"[{"id":1}]"#, "{}", false)]);
+    let config = format!(
+        "destination: {{to: shop.duckdb}}\nconnections:\n  orders: {{url: '{}'}}\n",
+        function.url()
+    );
+    write(folder.path(), "hasmore.yaml", &config);
+    let hasmore = |words: &[&str]| Hasmore::new(folder.path()).args(words.iter().copied()).run();
+    hasmore(&["sync"]).expect_code(0);
+    hasmore(&["migrate", "orders", "--to", "delta:lake"]).expect_error(2, "not_with_lake");
+}
