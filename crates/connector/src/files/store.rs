@@ -181,7 +181,7 @@ fn local(rest: &str, folder: Option<&FolderPath>) -> Result<(String, String), St
         }
     }
     let is_folder = matches!(rest.rsplit('/').next(), Some("" | "." | ".."));
-    let base = base.iter().map(|part| format!("{part}/")).collect();
+    let base: String = base.iter().flat_map(|part| [part.as_str(), "/"]).collect();
     let said = said.join("/") + if is_folder && !said.is_empty() { "/" } else { "" };
     Ok((base, said))
 }
@@ -268,7 +268,7 @@ impl Place {
             Place::Url(file) => file.list().await?.into_iter().collect(),
             Place::Objects { store, shown, pattern } => objects(store, shown, pattern).await?,
             #[cfg(feature = "sftp")]
-            Place::Sftp { server, shown, pattern } => server.list(shown, pattern).await?,
+            Place::Sftp { server, shown, pattern } => Box::pin(server.list(shown, pattern)).await?,
         };
         files.sort_by(|one, other| one.order().cmp(&other.order()));
         Ok(files)
@@ -282,7 +282,7 @@ impl Place {
         let store = match self {
             Place::Url(url) => return url.read(file, range).await,
             #[cfg(feature = "sftp")]
-            Place::Sftp { server, .. } => return server.read(file, range).await,
+            Place::Sftp { server, .. } => return Box::pin(server.read(file, range)).await,
             Place::Objects { store, .. } => store,
         };
         let end = file.bytes.map_or(range.end, |bytes| range.end.min(bytes));
