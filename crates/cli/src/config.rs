@@ -361,7 +361,8 @@ impl Config {
 
 /// Reads and checks a manifest; its mistakes are told as those of a configuration are.
 pub(crate) fn load_manifest(path: &Path) -> Result<Manifest, ConfigError> {
-    read_file(path, FileKind::Manifest, Manifest::parse)
+    let manifest = read_file(path, FileKind::Manifest, Manifest::parse)?;
+    Ok(manifest.in_folder(path.parent().unwrap_or(Path::new(""))))
 }
 
 fn read_file<T>(

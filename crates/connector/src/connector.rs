@@ -1,5 +1,6 @@
 //! A manifest at work: answers requests by reading an API.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -126,6 +127,11 @@ impl Connector {
         let agent = format!("hasmore/{} ({:.60})", env!("CARGO_PKG_VERSION"), self.manifest.name);
         self.http = Http::new(&self.manifest.requests, &agent, Reach::PublicOnly);
         self
+    }
+
+    /// The folder that paths of this machine begin in.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.manifest.folder.as_deref()
     }
 
     async fn answer(&self, request: &Request) -> Result<Response, FunctionError> {

@@ -329,8 +329,8 @@ impl Http {
         let lost = |error| unavailable(&request.shown, &error);
         let mut answer = self.in_time(request, sent.send()).await?.map_err(lost)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let stores = large == Large::Stored && status.is_success();
-        let bytes_max = if stores { self.0.stored_bytes_max } else { self.0.body_bytes_max };
+        let may_store = large == Large::Stored && status.is_success();
+        let bytes_max = if may_store { self.0.stored_bytes_max } else { self.0.body_bytes_max };
         let refused = |message: String| HttpError::Refused {
             code: "source_refused",
             status: Some(status),
@@ -352,7 +352,7 @@ impl Http {
                 Some(storing) => storing.push(&chunk).map_err(unstored)?,
                 None => body.extend_from_slice(&chunk),
             }
-            if stores && storing.is_none() && bytes > HELD_BYTES_MAX {
+            if may_store && storing.is_none() && bytes > HELD_BYTES_MAX {
                 storing = Some(Storing::begin(&std::mem::take(&mut body)).map_err(unstored)?);
             }
         }

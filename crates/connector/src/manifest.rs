@@ -10,6 +10,7 @@ mod table;
 mod values;
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -94,6 +95,9 @@ pub struct Manifest {
     /// What is read in place of what is new: see [`Manifest::between`].
     #[serde(skip)]
     pub(crate) range: Option<Range>,
+    /// Where relative paths of this machine begin: see [`Manifest::in_folder`].
+    #[serde(skip)]
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// How a table's pages follow each other: by exactly one of `page`, `offset` and `cursor`, or not at all.
@@ -214,6 +218,12 @@ pub struct FlatState {
 }
 
 impl Manifest {
+    /// The same; its relative paths of this machine begin in that folder, and not where the process runs.
+    #[must_use]
+    pub fn in_folder(self, folder: &Path) -> Manifest {
+        Manifest { folder: Some(folder.to_owned()), ..self }
+    }
+
     /// Any text gives a manifest or the places where it is wrong.
     ///
     /// # Errors

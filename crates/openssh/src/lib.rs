@@ -168,9 +168,10 @@ fn prepare(programs: &Programs, place: &Path, port: u16) {
     };
     let read = |name: &str| fs::read_to_string(place.join(name)).expect("a key");
     write("authorized_keys", read("user_ed25519.pub") + &read("user_rsa.pub"));
-    let (uid, gid) = match is_root {
-        true => (NOBODY, NOBODY),
-        false => (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
+    let (uid, gid) = if is_root {
+        (NOBODY, NOBODY)
+    } else {
+        (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
     };
     let folder = home.display();
     write("users", format!("{USER}:{PASSWORD_HASH}:{uid}:{gid}::{folder}:/bin/sh\n"));

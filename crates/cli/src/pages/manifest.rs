@@ -119,7 +119,7 @@ tables:
     format: csv
 ```
 
-- **Where**: a path of this machine, from where the process runs on; `s3://bucket/path`, `gs://bucket/path`,
+- **Where**: a path of this machine, from the manifest's folder on; `s3://bucket/path`, `gs://bucket/path`,
   `az://container/path`; `sftp://host/path`; or the address of one file, `https://…`, to which `auth` and `headers` of the manifest are not
   sent. A path that ends with `/` is all that is in it. A deployed function reads no files of its machine.
 - **Every row has** `_file`, `_line` (its number in the file, the first row is 1) and `_modified`; `[_file, _line]` is the

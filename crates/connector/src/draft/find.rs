@@ -235,8 +235,8 @@ impl Found {
         let Some((field, _)) = changed.or_else(created) else { return };
         let is_change = changed.is_some();
         let bound = query.iter().find(|(name, value)| {
-            BOUNDS.contains(&plain(name).as_str())
-                && CursorValue::read(value, CursorKind::Timestamp).is_ok()
+            // A number that is no time is the key of a row to begin after.
+            BOUNDS.contains(&plain(name).as_str()) && is_time(&Value::String(value.clone()))
         });
         let Some((parameter, start)) = bound else {
             let what = if is_change { "last change" } else { "creation" };

@@ -108,11 +108,39 @@ pub(super) fn draft(
     if without_rows > 0 {
         opening += &format!(" Other paths that answer GET without a list of rows: {without_rows}.");
     }
+    if samples.len() > TABLES_MANY {
+        opening += &format!(
+            " These are {} tables: take out those that you do not want, or draft only those whose path contains a text, as in `--only {}`.",
+            samples.len(),
+            common_part(&samples)
+        );
+    }
     if !is_named {
         opening += " The document does not say where the API is: correct `base_url`.";
     }
     let (samples, found): (Vec<_>, Vec<_>) = samples.into_iter().unzip();
     Ok(write::write(&opening, &tables::arrange(samples.iter().zip(found).collect())))
+}
+
+/// More tables than this are more than anybody reads at once.
+const TABLES_MANY: usize = 40;
+
+/// The first part of a path after the folder of the API that most tables have in common.
+fn common_part(samples: &[(Sample, Found)]) -> String {
+    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    for (sample, _) in samples {
+        for part in sample.url.path().split('/').filter(|part| !part.is_empty()) {
+            let is_fixed =
+                part.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+            if is_fixed {
+                *counts.entry(part).or_default() += 1;
+            }
+        }
+    }
+    // What all have in common chooses nothing.
+    let chooses = counts.iter().filter(|(_, count)| **count < samples.len());
+    let part = chooses.max_by_key(|(_, count)| **count).map_or("orders", |(part, _)| part);
+    format!("/{part}")
 }
 
 struct Api<'document> {

@@ -1,9 +1,15 @@
 //! One value that a JSON Schema describes, as OpenAPI 3 writes them: `https://spec.openapis.org/oas/v3.1.0`.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value, json};
 
 /// Deeper values are left out: a schema may contain itself.
 const DEPTH_MAX: usize = 8;
+/// A row says enough of itself in its upper levels.
+const DEPTH_MIN: usize = 4;
+/// Schemas that contain each other make values that grow by every level: a larger one is cut to fewer levels.
+const VALUES_MAX: usize = 20_000;
 /// What an object with very many fields is cut to; rows are described by fewer.
 const FIELDS_MAX: usize = 500;
 
@@ -28,14 +34,33 @@ impl<'document> Schemas<'document> {
 
     /// A value as the schema wants it: one item in every list, every member in every object.
     pub(super) fn example(self, schema: &'document Value) -> Value {
-        self.value(schema, 0)
+        for depth_max in (DEPTH_MIN..=DEPTH_MAX).rev() {
+            let example = Example { schemas: self, depth_max, left: Cell::new(VALUES_MAX) };
+            let value = example.value(schema, 0);
+            if example.left.get() > 0 || depth_max == DEPTH_MIN {
+                return value;
+            }
+        }
+        Value::Null
     }
+}
 
-    fn value(self, schema: &'document Value, depth: usize) -> Value {
-        let schema = self.resolve(schema);
-        if depth > DEPTH_MAX {
+/// A value that is being made.
+struct Example<'document> {
+    schemas: Schemas<'document>,
+    depth_max: usize,
+    /// How many more values it may have.
+    left: Cell<usize>,
+}
+
+impl<'document> Example<'document> {
+    fn value(&self, schema: &'document Value, depth: usize) -> Value {
+        let schema = self.schemas.resolve(schema);
+        let left = self.left.get();
+        if depth > self.depth_max || left == 0 {
             return Value::Null;
         }
+        self.left.set(left - 1);
         let given = ["const", "example", "default"].iter().find_map(|word| schema.get(*word));
         let given = given.or_else(|| schema.pointer("/examples/0"));
         let given = given.or_else(|| schema.pointer("/enum/0"));
@@ -66,14 +91,14 @@ impl<'document> Schemas<'document> {
         }
     }
 
-    fn object(self, schema: &'document Value, depth: usize) -> Value {
+    fn object(&self, schema: &'document Value, depth: usize) -> Value {
         let members = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
         let members = members.take(FIELDS_MAX);
         members.map(|(name, schema)| (name.clone(), self.value(schema, depth + 1))).collect()
     }
 
     /// The members of all parts.
-    fn joined(self, schema: &'document Value, parts: &'document [Value], depth: usize) -> Value {
+    fn joined(&self, schema: &'document Value, parts: &'document [Value], depth: usize) -> Value {
         let mut members = Map::new();
         let own = self.object(schema, depth);
         for part in parts.iter().map(|part| self.value(part, depth + 1)).chain([own]) {

@@ -535,3 +535,50 @@ fn what_is_no_document_with_rows_is_told() {
         expect!["it is no HAR file: missing field `method`"],
     );
 }
+
+/// Each of these schemas contains all of them: a value of all levels would never end.
+#[test]
+fn schemas_that_contain_each_other_are_cut() {
+    let names: Vec<String> = (0..30).map(|number| format!("s{number}")).collect();
+    let members =
+        names.iter().map(|name| format!(r##""{name}":{{"$ref":"#/components/schemas/{name}"}}"##));
+    let members = members.collect::<Vec<_>>().join(",");
+    let schema =
+        format!(r#"{{"type":"object","properties":{{"id":{{"type":"integer"}},{members}}}}}"#);
+    let schemas: Vec<String> = names.iter().map(|name| format!(r#""{name}":{schema}"#)).collect();
+    let document = format!(
+        r##"{{"openapi":"3.0.3","info":{{"title":"T"}},"servers":[{{"url":"https://api.example.com"}}],
+        "paths":{{"/rows":{{"get":{{"responses":{{"200":{{"content":{{"application/json":{{"schema":{{
+        "type":"array","items":{{"$ref":"#/components/schemas/s0"}}}}}}}}}}}}}}}}}},
+        "components":{{"schemas":{{{}}}}}}}"##,
+        schemas.join(",")
+    );
+    let since = std::time::Instant::now();
+    let draft = draft_document(&document, None).expect("a draft");
+    assert!(draft.manifest.contains("primary_key: id"), "{}", draft.manifest);
+    assert!(since.elapsed().as_secs() < 10, "{:?}", since.elapsed());
+}
+
+/// A bound that is the number of a row is none for times; and of very many tables one is told how to choose.
+#[test]
+fn many_tables_are_told_and_numbers_are_no_times() {
+    let path = |number: usize| {
+        format!(
+            r#""/shops/{{shop}}/t{number}":{{"get":{{"parameters":[{{"name":"since","in":"query","schema":{{"type":"integer"}}}}],
+            "responses":{{"200":{{"content":{{"application/json":{{"schema":{{"type":"array","items":{{"type":"object",
+            "properties":{{"id":{{"type":"integer"}},"updated_at":{{"type":"string","format":"date-time"}}}}}}}}}}}}}}}}}}}}"#
+        )
+    };
+    let draft_of = |count: usize| {
+        let paths = (0..count).map(path).collect::<Vec<_>>().join(",");
+        let document = format!(
+            r#"{{"openapi":"3.0.3","info":{{"title":"T"}},"servers":[{{"url":"https://api.example.com/v1"}}],"paths":{{{paths}}}}}"#
+        );
+        draft_document(&document, None).expect("a draft").manifest
+    };
+    let few = draft_of(3);
+    assert!(!few.contains("--only") && !few.contains("start:"), "{few}");
+    assert!(few.contains("# cursor: {field: updated_at, to: query.PARAMETER}"), "{few}");
+    let many = draft_of(50);
+    assert!(many.replace("\n# ", " ").contains("These are 50 tables"), "{many}");
+}

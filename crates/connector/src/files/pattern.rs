@@ -27,6 +27,14 @@ impl FilePattern {
     /// # Errors
     /// When it is no pattern.
     pub(crate) fn new(text: String) -> Result<FilePattern, FileError> {
+        FilePattern::inside("", text)
+    }
+
+    /// A pattern in a folder, whose own name is a name and no pattern.
+    ///
+    /// # Errors
+    /// When it is no pattern.
+    pub(crate) fn inside(folder: &str, text: String) -> Result<FilePattern, FileError> {
         // A folder stands for all that is in it.
         let text = if text.is_empty() || text.ends_with('/') {
             text + "**/*"
@@ -35,16 +43,16 @@ impl FilePattern {
         } else {
             text
         };
-        let Some(wild) = text.find(WILD) else {
-            let folder_end = text.rfind('/').map_or(0, |at| at + 1);
-            return Ok(FilePattern { text, folder_end, wild: None });
-        };
-        let pattern = Pattern::new(&text).map_err(|error| FileError::Refused {
+        let first = text.find(WILD);
+        let pattern = first.map(|_| Pattern::new(&(Pattern::escape(folder) + &text))).transpose();
+        let wild = pattern.map_err(|error| FileError::Refused {
             message: format!("the pattern of `files` is none: {error}"),
             hint: "correct `files` of the table",
         })?;
-        let folder_end = text[..wild].rfind('/').map_or(0, |at| at + 1);
-        Ok(FilePattern { text, folder_end, wild: Some(pattern) })
+        let text = folder.to_owned() + &text;
+        let named = first.map_or(text.len(), |first| folder.len() + first);
+        let folder_end = text[..named].rfind('/').map_or(0, |at| at + 1);
+        Ok(FilePattern { text, folder_end, wild })
     }
 
     /// The path, where it is that of one file.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::Path as FolderPath;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,7 +57,8 @@ const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 const RETRIES: usize = 4;
 
 impl Stores {
-    /// The place that a path of the manifest names, by its own keys.
+    /// The place that a path of the manifest names, by its own keys. Paths of this machine are those from
+    /// the manifest's folder on.
     ///
     /// # Errors
     /// When the path is none, or not for this process to read.
@@ -64,6 +66,7 @@ impl Stores {
         &self,
         path: &str,
         storage: &Storage,
+        folder: Option<&FolderPath>,
         http: &Http,
     ) -> Result<Place, FileError> {
         let wrong =
@@ -79,16 +82,13 @@ impl Stores {
                     hint: "let a function in a cloud read from s3://, gs://, az:// or https://",
                 });
             }
-            let whole = std::path::absolute(rest);
-            let whole = whole.ok().and_then(|path| path.to_str().map(str::to_owned));
-            let whole = whole.ok_or_else(|| wrong(format!("{path:.200} is no path")))?;
-            let is_folder = if rest.ends_with('/') { "/" } else { "" };
-            let pattern = whole.trim_matches('/').to_owned() + is_folder;
+            let (base, pattern) = local(rest, folder).map_err(wrong)?;
+            let pattern = FilePattern::inside(&base, pattern)?;
             let store = self.made("local", || Ok(Arc::new(LocalFileSystem::new())))?;
-            return Place::objects(store, "/".into(), pattern);
+            return Ok(Place::Objects { store, shown: "/".into(), pattern });
         }
         if scheme == Scheme::Sftp {
-            return self.on_server(rest, storage);
+            return self.on_server(rest, storage, folder);
         }
         let (bucket, pattern) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
@@ -105,7 +105,12 @@ impl Stores {
     }
 
     #[cfg(feature = "sftp")]
-    fn on_server(&self, rest: &str, storage: &Storage) -> Result<Place, FileError> {
+    fn on_server(
+        &self,
+        rest: &str,
+        storage: &Storage,
+        folder: Option<&FolderPath>,
+    ) -> Result<Place, FileError> {
         let (place, path) = rest.split_once('/').unwrap_or((rest, ""));
         let address = Address::of(place).ok_or_else(|| FileError::Refused {
             message: format!("sftp://{place:.200} names no server"),
@@ -116,7 +121,13 @@ impl Stores {
             None => format!("/{path}"),
         };
         let (shown, pattern) = (address.shown(), FilePattern::new(pattern)?);
-        let settings = storage.sftp.clone();
+        let mut settings = storage.sftp.clone();
+        // An absolute path stays what it is.
+        if let (Some(path), Some(folder)) = (&mut settings.known_hosts, folder)
+            && !path.starts_with("~/")
+        {
+            *path = folder.join(&*path).to_string_lossy().into_owned();
+        }
         let name = crate::page::mark(format!("{address:?}/{settings:?}").as_bytes());
         let mut known = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         let server =
@@ -126,7 +137,7 @@ impl Stores {
 
     #[cfg(not(feature = "sftp"))]
     #[expect(clippy::unused_self, reason = "the same call as where SFTP is spoken")]
-    fn on_server(&self, _: &str, _: &Storage) -> Result<Place, FileError> {
+    fn on_server(&self, _: &str, _: &Storage, _: Option<&FolderPath>) -> Result<Place, FileError> {
         Err(FileError::Refused {
             message: "hasmore-function is too small to read sftp://".into(),
             hint: "let `hasmore sync` or `hasmore serve` read it",
@@ -146,6 +157,33 @@ impl Stores {
         known.insert(name.to_owned(), Arc::clone(&store));
         Ok(store)
     }
+}
+
+/// A path of this machine without the `/` that all begin with: the folder that it is said from, and what is
+/// said. Only the latter may be a pattern.
+fn local(rest: &str, folder: Option<&FolderPath>) -> Result<(String, String), String> {
+    let mut base = Vec::new();
+    if !rest.starts_with('/') {
+        let here = FolderPath::new(".");
+        let folder = folder.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(here);
+        let whole = std::path::absolute(folder).ok();
+        let whole = whole.as_ref().and_then(|whole| whole.to_str());
+        let whole = whole.ok_or("the manifest's folder has a name that is not UTF-8")?;
+        base.extend(whole.split('/').filter(|part| !part.is_empty()).map(str::to_owned));
+    }
+    let mut said = Vec::new();
+    for part in rest.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if said.is_empty() => drop(base.pop()),
+            ".." => drop(said.pop()),
+            part => said.push(part),
+        }
+    }
+    let is_folder = matches!(rest.rsplit('/').next(), Some("" | "." | ".."));
+    let base: String = base.iter().flat_map(|part| [part.as_str(), "/"]).collect();
+    let said = said.join("/") + if is_folder && !said.is_empty() { "/" } else { "" };
+    Ok((base, said))
 }
 
 fn s3(bucket: &str, settings: &S3) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
@@ -230,7 +268,7 @@ impl Place {
             Place::Url(file) => file.list().await?.into_iter().collect(),
             Place::Objects { store, shown, pattern } => objects(store, shown, pattern).await?,
             #[cfg(feature = "sftp")]
-            Place::Sftp { server, shown, pattern } => server.list(shown, pattern).await?,
+            Place::Sftp { server, shown, pattern } => Box::pin(server.list(shown, pattern)).await?,
         };
         files.sort_by(|one, other| one.order().cmp(&other.order()));
         Ok(files)
@@ -244,7 +282,7 @@ impl Place {
         let store = match self {
             Place::Url(url) => return url.read(file, range).await,
             #[cfg(feature = "sftp")]
-            Place::Sftp { server, .. } => return server.read(file, range).await,
+            Place::Sftp { server, .. } => return Box::pin(server.read(file, range)).await,
             Place::Objects { store, .. } => store,
         };
         let end = file.bytes.map_or(range.end, |bytes| range.end.min(bytes));
@@ -327,4 +365,24 @@ fn unlisted(error: object_store::Error) -> FileError {
 fn key(text: &str) -> Result<Path, FileError> {
     Path::parse(text.trim_end_matches('/'))
         .map_err(|error| FileError::from(object_store::Error::from(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_this_machine_begin_in_the_manifests_folder() {
+        for (path, expected) in [
+            ("in/*.csv", ("shop/[x]/", "in/*.csv")),
+            ("./in/", ("shop/[x]/", "in/")),
+            ("../*.csv", ("shop/", "*.csv")),
+            ("../../../in/a/../b.csv", ("", "in/b.csv")),
+            ("/data//in/*.csv", ("", "data/in/*.csv")),
+            (".", ("shop/[x]/", "")),
+        ] {
+            let found = local(path, Some(FolderPath::new("/shop/[x]"))).expect("a path");
+            assert_eq!((found.0.as_str(), found.1.as_str()), expected, "{path}");
+        }
+    }
 }

@@ -326,7 +326,7 @@ fn files_stand_in_place_of_requests() {
     check(
         &files("{files: 'ftp://a/b'}"),
         expect![[r#"
-        shop.yaml:3:11: `ftp://` is unknown; known are file, s3, gs, az and https
+        shop.yaml:3:11: `ftp://` is unknown; known are file, s3, gs, az, sftp and https
           |
         3 |   items: {files: 'ftp://a/b'}
           |           ^^^^^"#]],

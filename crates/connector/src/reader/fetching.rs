@@ -43,7 +43,7 @@ impl Reader<'_> {
             return Ok(page);
         }
         let streams = self.streams(table);
-        if streams && let Some(page) = self.piece_of_kept(reading, &request).await? {
+        if streams && let Some(page) = Box::pin(self.piece_of_kept(reading, &request)).await? {
             return Ok(Arc::new(page));
         }
         let large = if streams { Large::Stored } else { Large::Refused };
@@ -55,7 +55,9 @@ impl Reader<'_> {
         }
         let is_large = answer.stored.is_some() || format::is_packed(&answer.body);
         let page = if answer.status.is_success() && streams && is_large {
-            return Ok(Arc::new(self.begin_answer(table, reading, request, answer).await?));
+            return Ok(Arc::new(
+                Box::pin(self.begin_answer(table, reading, request, answer)).await?,
+            ));
         } else if answer.status.is_success() {
             Page::read(table, answer, connector.http.body_bytes_max())
                 .map_err(|error| invalid(&request, &error))?
@@ -96,7 +98,9 @@ impl Reader<'_> {
             Large::Refused => {
                 connector.ahead.take(&connector.http, request, &signed, deadline).await
             }
-            Large::Stored => connector.http.send_for(&signed, Some(deadline), large).await,
+            Large::Stored => {
+                Box::pin(connector.http.send_for(&signed, Some(deadline), large)).await
+            }
         };
         answer.map_err(|error| match error {
             HttpError::Unavailable { message, retry_after } => {

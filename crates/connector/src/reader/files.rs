@@ -154,7 +154,7 @@ impl Reader<'_> {
         let path = render(&files.paths[path_at].template).map_err(super::failed)?;
         let storage = plan.storage.render(&plan.templates, &self.call.scope);
         let storage = storage.map_err(super::failed)?;
-        let place = connector.stores.place(&path, &storage, &connector.http)?;
+        let place = connector.stores.place(&path, &storage, connector.folder(), &connector.http)?;
         let listing: Listing = Arc::new(place.list().await?);
         connector.keep_listing(named, (place.clone(), Arc::clone(&listing)));
         Ok((place, listing))

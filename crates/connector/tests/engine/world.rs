@@ -132,8 +132,10 @@ impl World<'_> {
         match catch_unwind(AssertUnwindSafe(life)) {
             Ok(Ok(summary)) => summary.outcome == Outcome::Complete,
             // What a scheduler tries again; anything else is not of this fault.
-            Ok(Err(SyncError::Function { source: FunctionError::Unavailable { .. }, .. })) => false,
-            Ok(Err(SyncError::Destination(_))) => false,
+            Ok(Err(
+                SyncError::Function { source: FunctionError::Unavailable { .. }, .. }
+                | SyncError::Destination(_),
+            )) => false,
             Ok(Err(error)) => panic!("{}: {:?}: {error}", self.story.name, self.plan),
             Err(payload) if payload.is::<Crash>() => false,
             Err(payload) => resume_unwind(payload),
@@ -161,7 +163,7 @@ impl World<'_> {
                 resume_unwind(Box::new(Crash))
             }
             Some(Fault::Rival) => {
-                self.rival().await;
+                Box::pin(self.rival()).await;
                 Some(effect.await)
             }
         }
@@ -203,7 +205,7 @@ impl Function for World<'_> {
     async fn call(&self, request: &Request) -> Result<Response, FunctionError> {
         let function = self.function.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let function = function.expect("a process lives");
-        let answer = self.step(async { function.call(request).await }).await;
+        let answer = self.step(Box::pin(function.call(request))).await;
         answer.unwrap_or_else(|| Err(FunctionError::transport("simulated")))
     }
 }

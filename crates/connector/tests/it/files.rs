@@ -130,6 +130,54 @@ async fn a_folder_stands_for_all_in_it_and_several_paths_for_each() {
     assert_eq!(platform.received, 4);
 }
 
+/// Names with characters that mean something in addresses and in patterns.
+pub(crate) const NAMES: [&str; 6] =
+    ["a b.csv", "50%.csv", "50%25.csv", "a#b.csv", "größe.csv", "x?y [1].csv"];
+
+#[tokio::test]
+async fn names_may_have_any_characters() {
+    let folder = Folder::new("{files: '{}/in/*.csv', format: csv}", "").await;
+    for (id, name) in (1..).zip(NAMES) {
+        folder.write(&format!("in/{name}"), csv(id..id + 1), 10);
+    }
+    let mut platform = folder.platform();
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), [1, 2, 3, 4, 5, 6]);
+    for (id, name) in (1..).zip(&NAMES[..5]) {
+        let text = folder.text.replace("*.csv", name);
+        let mut platform = Platform::new(&text, &folder.api);
+        platform.sync().await.unwrap_or_else(|error| panic!("{name}: {}", told(&error)));
+        assert_eq!(platform.ids("items"), [id], "{name}");
+        let row = platform.tables["items"].values().next().expect("a row");
+        assert!(row["_file"].as_str().expect("a path").ends_with(name), "{row}");
+    }
+}
+
+#[tokio::test]
+async fn relative_paths_begin_in_the_manifests_folder() {
+    let folder = Folder::new("{files: ['in/*.csv', '../*/one.csv'], format: csv}", "").await;
+    folder.write("[a] b/in/1.csv", csv(1..2), 10);
+    folder.write("other/one.csv", csv(2..3), 10);
+    folder.write("in/no.csv", csv(9..10), 10);
+    let manifest = connector::manifest::Manifest::parse(&folder.text).expect("a manifest");
+    let manifest = manifest.in_folder(&folder.inner.path().join("[a] b"));
+    let mut platform = folder.platform();
+    platform.connector =
+        connector::Connector::new(manifest, connector::system_clock()).expect("a connector");
+    platform.sync().await.unwrap_or_else(|error| panic!("{}", told(&error)));
+    assert_eq!(platform.ids("items"), [1, 2]);
+}
+
+#[tokio::test]
+async fn addresses_may_have_any_characters() {
+    let api = Api::serve(|asked| serve(asked, 1, true)).await;
+    let text = "name: x\ntables:\n  items: {files: '{url}/a b/größe%23%25.csv', format: csv}\n";
+    let mut platform = Platform::new(text, &api);
+    platform.sync().await.unwrap_or_else(|error| panic!("{}", told(&error)));
+    assert_eq!(platform.received, 40);
+    assert_eq!(api.asked()[0].path, "/a%20b/gr%C3%B6%C3%9Fe%23%25.csv");
+}
+
 fn zip(body: &[u8]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();

@@ -4,7 +4,7 @@ use moto::Moto;
 use serde_json::json;
 
 use crate::api::{Answered, Api};
-use crate::files::{csv, lines};
+use crate::files::{NAMES, csv, lines};
 use crate::formats::gzip;
 use crate::run::{Platform, told};
 
@@ -52,6 +52,18 @@ async fn files_of_a_bucket_are_read_once_and_again_when_they_change() {
     while platform.call().await.expect("a call") {}
     assert!(lines(&platform).contains(&"1.csv:40 540".to_owned()), "{:?}", lines(&platform));
     assert_eq!(platform.warnings, ["no_files", "file_changed"]);
+}
+
+#[tokio::test]
+async fn keys_may_have_any_characters() {
+    let aws = Moto::start_checked();
+    aws.make_bucket("lake");
+    let mut platform = platform(&aws, "lake", aws.keys().1).await;
+    for (id, name) in (1..).zip(NAMES) {
+        aws.put_object("lake", &format!("in/ü %2F#/{name}"), csv(id..id + 1).as_bytes());
+    }
+    platform.sync().await.unwrap_or_else(|error| panic!("{}", told(&error)));
+    assert_eq!(platform.ids("items"), [1, 2, 3, 4, 5, 6]);
 }
 
 #[tokio::test]

@@ -16,15 +16,16 @@ fn csv(ids: std::ops::Range<u64>) -> String {
 
 fn lines(ids: std::ops::Range<u64>) -> String {
     let text = "x".repeat(200);
-    ids.map(|id| {
+    let row = |id| {
         format!("{{\"id\":{id},\"day\":\"2024-01-{:02}\",\"text\":\"{text}\"}}\n", id % 28 + 1)
-    })
-    .collect()
+    };
+    ids.map(row).collect::<Vec<_>>().concat()
 }
 
 fn fixed(ids: std::ops::Range<u64>) -> String {
     let text = "x".repeat(200);
-    ids.map(|id| format!("{id:>8}2024-01-{:02}{text}\n", id % 28 + 1)).collect()
+    let row = |id| format!("{id:>8}2024-01-{:02}{text}\n", id % 28 + 1);
+    ids.map(row).collect::<Vec<_>>().concat()
 }
 
 const FIXED: &str = "format: fixed_width, fixed_width: {columns: {id: 8, day: 10, text: 200}}";

@@ -148,8 +148,8 @@ impl Session {
         let mut entries = Vec::new();
         loop {
             match self.sftp.readdir(handle.as_str()).await {
-                Ok(names) => {
-                    let named = names.files.into_iter().map(|file| (file.filename, file.attrs));
+                Ok(found) => {
+                    let named = found.files.into_iter().map(|file| (file.filename, file.attrs));
                     entries.extend(named.filter(|(name, _)| name != "." && name != ".."));
                 }
                 Err(SftpError::Status(status)) if status.status_code == StatusCode::Eof => break,
@@ -228,9 +228,10 @@ async fn log_in(
                 hint: "give the whole file that ssh-keygen or PuTTYgen wrote, with its line ends, and the passphrase that it is locked with",
             })
         })?;
-        let hash = match key.algorithm().is_rsa() {
-            true => connection.best_supported_rsa_hash().await.map_err(lost)?.flatten(),
-            false => None,
+        let hash = if key.algorithm().is_rsa() {
+            connection.best_supported_rsa_hash().await.map_err(lost)?.flatten()
+        } else {
+            None
         };
         let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
         if connection.authenticate_publickey(user, key).await.map_err(lost)?.success() {
