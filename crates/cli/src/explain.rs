@@ -4,11 +4,13 @@
 mod cloud_codes;
 mod codes;
 mod connector_codes;
+mod destination_codes;
 mod shape_codes;
 
 /// Every code.
 pub(crate) fn all() -> impl Iterator<Item = &'static Explanation> {
-    codes::ALL.iter().chain(cloud_codes::ALL).chain(connector_codes::ALL).chain(shape_codes::ALL)
+    let places = destination_codes::ALL.iter().chain(cloud_codes::ALL);
+    codes::ALL.iter().chain(places).chain(connector_codes::ALL).chain(shape_codes::ALL)
 }
 
 /// What a code says about who has to act; the exit code follows from it.

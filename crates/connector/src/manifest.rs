@@ -2,6 +2,7 @@
 
 mod auth;
 mod check;
+mod cursor;
 mod describe;
 mod files;
 mod places;
@@ -17,14 +18,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use auth::{Auth, Aws, HmacAlgorithm, HmacEncoding, HmacSignature, Jwt, Oauth2, Tls};
+pub use cursor::{CursorConfig, CursorFormat, CursorKind, CursorOrder, Filtering};
 pub use describe::TableDescription;
 pub(crate) use files::Scheme;
 pub use files::{Az, Files, Gs, S3, Sftp, Storage};
 pub use places::{Source, Target};
 pub(crate) use range::Range;
 pub use table::{
-    BadRows, Csv, CursorConfig, CursorFormat, CursorKind, CursorOrder, Deletes, Excel, Feed,
-    Filtering, FixedWidth, ForEach, Format, Method, ParentErrors, TableConfig,
+    BadRows, Csv, Deletes, Excel, Feed, FixedWidth, ForEach, Format, Method, ParentErrors,
+    TableConfig,
 };
 pub use values::{BodyTemplate, End, OneOrMany, Percent, Step};
 

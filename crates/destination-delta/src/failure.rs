@@ -5,17 +5,26 @@ use object_store::Error;
 
 pub(crate) fn of(error: &Error, doing: &str) -> DestinationError {
     let said = innermost(error);
-    match error {
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => refused(
+    let denied = || {
+        refused(
             "destination_permission",
             format!("{doing}: the store does not allow it: {said}"),
             "let the credentials read, write, list and delete there, or name others",
-        ),
-        Error::NotFound { .. } => refused(
+        )
+    };
+    let missing = || {
+        refused(
             "destination_not_found",
             format!("{doing}: {said}"),
             "check the address: the bucket or the folder must be there",
-        ),
+        )
+    };
+    match error {
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => denied(),
+        Error::NotFound { .. } => missing(),
+        // What a list is answered has no kind of its own.
+        _ if said.contains("403 Forbidden") || said.contains("401 Unauthorized") => denied(),
+        _ if said.contains("404 Not Found") => missing(),
         _ if said.contains("No space left on device") => refused(
             "disk_full",
             format!("{doing}: the disk is full"),
@@ -48,5 +57,8 @@ fn innermost(error: &dyn std::error::Error) -> String {
     while let Some(cause) = error.source() {
         error = cause;
     }
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+    let said = error.to_string();
+    let line = said.lines().next().unwrap_or_default();
+    // What a store says in XML says no more than its status.
+    line.split_once(": <?xml").map_or(line, |(said, _)| said).to_owned()
 }

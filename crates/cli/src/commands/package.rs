@@ -14,11 +14,11 @@ const BINARY: &str = "hasmore-function";
 /// Writes everything that a deploy needs into a folder. Nothing is sent anywhere.
 pub(crate) fn run(arguments: &PackageArguments) -> Result<Exit, Failure> {
     let manifest = config::load_manifest(&arguments.manifest)?;
-    if let Some((table, plan)) = manifest.tables.iter().find(|(_, plan)| plan.format.is_columnar())
-    {
-        let format = format!("{:?}", plan.format);
-        let message = format!("table {table} reads {format}, and {BINARY} is too small for that");
-        return Err(Failure::new("manifest_not_deployable", message));
+    for (table, plan) in &manifest.tables {
+        if let Some(what) = plan.left_out() {
+            let message = format!("table {table} reads {what}, and {BINARY} is too small for that");
+            return Err(Failure::new("manifest_not_deployable", message));
+        }
     }
     let text = read(&arguments.manifest, "manifest_unreadable")?;
     let text = String::from_utf8(text).expect("the manifest was read as text before");

@@ -51,7 +51,7 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     config(
         "manifest_not_deployable",
-        "The manifest reads a format that hasmore-function leaves out to stay small: Parquet or Avro.",
+        "The manifest reads what hasmore-function leaves out to stay small: Parquet, Avro, or files by SFTP.",
         "Let `hasmore sync` or `hasmore serve` read it, or deploy its other tables in a manifest of their own.",
     ),
     config(

@@ -98,10 +98,10 @@ fn a_connection_lives_in_a_bucket() {
     });
     let command = Hasmore::new(folder.path()).args(["tables", "--to", "delta:s3://shop/raw/lake"]);
     let refused = stranger.fold(command, |command, (name, value)| command.env(name, &value)).run();
-    refused.expect_error(2, "destination_permission");
+    refused.expect_error(4, "destination_permission");
     let command = Hasmore::new(folder.path()).args(["tables", "--to", "delta:s3://nowhere/lake"]);
     let command = aws.environment().iter().fold(command, |it, (name, value)| it.env(name, value));
-    command.run().expect_error(2, "destination_not_found");
+    command.run().expect_error(4, "destination_not_found");
 }
 
 /// What is for databases says so, and nothing is written.
@@ -116,5 +116,5 @@ fn a_lake_is_neither_migrated_nor_adopted() {
     write(folder.path(), "hasmore.yaml", &config);
     let hasmore = |words: &[&str]| Hasmore::new(folder.path()).args(words.iter().copied()).run();
     hasmore(&["sync"]).expect_code(0);
-    hasmore(&["migrate", "orders", "--to", "delta:lake"]).expect_error(2, "not_with_lake");
+    hasmore(&["migrate", "orders", "--to", "delta:lake"]).expect_error(4, "not_with_lake");
 }

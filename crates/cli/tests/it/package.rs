@@ -85,7 +85,11 @@ fn what_cannot_be_packaged_is_refused_before_anything_is_written() {
         Hasmore::new(folder.path()).args(target).args(line).run().expect_error(2, code);
     };
     refused(&["wrong.yaml", "--binary", "/bin/true"], "invalid_manifest");
-    refused(&["parquet.yaml", "--binary", "/bin/true"], "manifest_not_deployable");
+    let sftp = SHOP.replace("primary_key", "files: 'sftp://host/*.csv', format: csv, primary_key");
+    write(folder.path(), "sftp.yaml", &sftp);
+    for unfit in ["parquet.yaml", "sftp.yaml"] {
+        refused(&[unfit, "--binary", "/bin/true"], "manifest_not_deployable");
+    }
     refused(&["shop.yaml", "--binary", "script"], "function_binary_unfit");
     refused(&["shop.yaml", "--binary", "none"], "function_binary_not_found");
     assert!(!folder.path().join("shop-lambda").exists());
