@@ -51,7 +51,7 @@ impl Destination for Store {
             Store::DuckDb(duckdb) => duckdb.commit(batch).await,
             Store::Postgres(postgres) => postgres.commit(batch).await,
             Store::Sqlite(sqlite) => sqlite.commit(batch).await,
-            Store::Delta(delta) => delta.commit(batch).await,
+            Store::Delta(delta) => Box::pin(delta.commit(batch)).await,
         }
     }
 }

@@ -110,7 +110,7 @@ fn of(error: ParquetError, path: &Path) -> DestinationError {
     if let ParquetError::External(error) = &error
         && let Some(error) = error.downcast_ref::<object_store::Error>()
     {
-        return failure::of(error, &path.to_string());
+        return failure::of(error, path.as_ref());
     }
     DestinationError::Unavailable(format!("{path}: {error}"))
 }

@@ -193,9 +193,8 @@ impl Delta {
                 Some(actions) if actions.len() > 1 => {
                     steps.push(Step::Write { table: name.clone(), actions });
                 }
-                Some(_) => {}
                 None if log.is_there() => steps.push(Step::Drop { table: name.clone() }),
-                None => {}
+                Some(_) | None => {}
             }
         }
         // Tables that take the place of others are there before those go.

@@ -55,7 +55,7 @@ async fn run(given: Option<PathBuf>) -> Result<(), String> {
         }
     };
     let begun = |url: &str| eprintln!("serving at {url}");
-    let served = function::serve(settings, Told(function), begun).await;
+    let served = Box::pin(function::serve(settings, Told(function), begun)).await;
     served.map_err(|error| format!("error[cannot_serve]: {error}"))
 }
 

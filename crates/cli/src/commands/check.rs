@@ -31,7 +31,7 @@ pub(crate) fn run(
     let connections = connection::selected(global, &arguments.connections, &arguments.given)?;
     let checked = std::sync::Mutex::new(Vec::new());
     let exit = super::each(connections, false, log, async |connection, stop| {
-        match survey(&connection, arguments, log, stop).await {
+        match Box::pin(survey(&connection, arguments, log, stop)).await {
             Ok(seen) => {
                 let verdict = verdict(&seen, arguments);
                 if arguments.json {

@@ -89,7 +89,7 @@ async fn synced(
         let out = ConnectionLog::new(log, &connection, &run.sync_id);
         let function = OpenFunction::open(&connection, out.for_transport(), stop.receiver())?;
         store::find_salt(&connection, &mut run).await?;
-        let ended = engine::sync(&run, &function, &mut destination, &mut |_| {}).await;
+        let ended = Box::pin(engine::sync(&run, &function, &mut destination, &mut |_| {})).await;
         let deleted = function.delete_objects().await;
         function.close().await;
         let summary = ended.map_err(|error| Failure::from(error).redacted(&connection))?;
