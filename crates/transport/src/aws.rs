@@ -181,6 +181,42 @@ pub(crate) fn endpoint_of_environment(service: &str) -> Option<String> {
     variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"))
 }
 
+/// The code and the cure, when what a service of AWS says is about who calls it: Lambda's names end in
+/// `Exception`, those of S3 do not
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>).
+pub(crate) fn refused_credentials(
+    kind: &str,
+    message: &str,
+) -> Option<(&'static str, &'static str)> {
+    let is_clock_skew = kind == "RequestTimeTooSkewed"
+        || message.contains("Signature expired")
+        || message.contains("Signature not yet current");
+    if is_clock_skew {
+        return Some((
+            "aws_clock_skew",
+            "set the clock of this machine; AWS refuses requests that are more than five minutes off",
+        ));
+    }
+    match kind {
+        "ExpiredToken" | "ExpiredTokenException" => Some((
+            "aws_credentials_expired",
+            "get new ones: `aws sso login`, or whatever gave out the session token",
+        )),
+        "IncompleteSignatureException"
+        | "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "InvalidToken"
+        | "MissingAuthenticationTokenException"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClientException" => Some((
+            "aws_wrong_credentials",
+            "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile",
+        )),
+        _ => None,
+    }
+}
+
 /// The chain of credentials has ended without any, or one of its places said no.
 fn no_credentials(error: Error) -> FunctionError {
     let refused = |code, hint: &str| FunctionError::Refused {

@@ -206,8 +206,14 @@ impl HttpFunction {
         Ok(http)
     }
 
-    /// What an error status means (Dec-28, Dec-31): a throttle or a gateway's error is worth
-    /// repeating, everything else is the function's own failure.
+    /// Whether calls carry anything to be let in by.
+    fn has_credentials(&self) -> bool {
+        self.tokens.is_some() || self.signer.is_some() || self.concealed.names().next().is_some()
+    }
+
+    /// What an error status means (Dec-28, Dec-31): a throttle or a gateway's error is worth repeating, a
+    /// refusal of what the connection sends to be let in is the user's to mend, everything else is the
+    /// function's own failure.
     async fn failure(
         &self,
         status: StatusCode,
@@ -216,15 +222,23 @@ impl HttpFunction {
         request: &Request,
     ) -> FunctionError {
         let body = body::read_beginning(headers, body, ERROR_BODY_BYTES_MAX).await;
-        let failure = reported(&body, request).unwrap_or_else(|| Failure {
+        let reported = reported(&body, request);
+        let is_reported = reported.is_some();
+        let failure = reported.unwrap_or_else(|| Failure {
             message: describe(status, headers, &body, request),
             ..Failure::default()
         });
         match status.as_u16() {
-            429 | 502 | 503 | 504 => FunctionError::Unavailable {
+            429 => throttled(failure.to_string(), headers),
+            502..=504 => FunctionError::Unavailable {
                 code: "function_error",
                 message: failure.to_string(),
                 retry_after: retry_after(headers),
+            },
+            401 | 403 if !is_reported && self.has_credentials() => FunctionError::Refused {
+                code: "function_access_denied",
+                message: format!("{} does not let the caller in: {failure}", self.place),
+                hint: "check what the connection sends to be let in: `headers`, `google`, `azure` or `aws`, and for a token its `audience` or `resource`".into(),
             },
             _ => FunctionError::Failed(failure),
         }
@@ -368,11 +382,22 @@ fn describe(status: StatusCode, headers: &HeaderMap, body: &Bytes, request: &Req
             ": redirects are not followed, since the request carries secrets; set the url to {target:.200} if that is the function"
         ));
     }
+    // Gateways say here what a token lacks, such as the audience it should have (RFC 6750).
+    let wanted = headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+    if let Some(wanted) = wanted.filter(|_| status == StatusCode::UNAUTHORIZED) {
+        text.push_str(&format!(", it wants {:.300}", request.secrets.redact(wanted)));
+    }
     let excerpt = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES_MAX)]);
     match excerpt.trim() {
         "" => text,
         excerpt => format!("{text}: {}", request.secrets.redact(excerpt)),
     }
+}
+
+/// Too many calls at once, or in too short a time (Dec-31).
+pub(crate) fn throttled(message: String, headers: &HeaderMap) -> FunctionError {
+    let retry_after = retry_after(headers);
+    FunctionError::Unavailable { code: "function_throttled", message, retry_after }
 }
 
 /// Seconds, or a date.

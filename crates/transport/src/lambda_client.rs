@@ -10,9 +10,11 @@ use hyper::header::{self, HeaderMap};
 use hyper::{StatusCode, Uri};
 use protocol::{Failure, Function, FunctionError, ObjectPlace, Request, Response};
 
-use crate::aws::{AwsIdentity, AwsOptions, AwsSigner, endpoint_of_environment};
+use crate::aws::{
+    AwsIdentity, AwsOptions, AwsSigner, endpoint_of_environment, refused_credentials,
+};
 use crate::body::{self, BodyError};
-use crate::client::{HttpClient, connect_lazily, retry_after};
+use crate::client::{HttpClient, connect_lazily, retry_after, throttled};
 use crate::failure::{error_of, reported};
 use crate::object_rows::{ObjectRows, S3Options};
 use crate::redaction::redact_error;
@@ -201,34 +203,16 @@ impl LambdaFunction {
             message: format!("Lambda does not run {:.140}: {told}", self.name),
             hint: hint.into(),
         };
+        if let Some((code, hint)) = refused_credentials(&kind, &message) {
+            return refused(code, hint);
+        }
         match (status.as_u16(), kind.as_str()) {
-            (429 | 502 | 503 | 504, _) | (500, "ServiceException" | "") => {
-                FunctionError::Unavailable {
-                    code: "function_error",
-                    message: told,
-                    retry_after: retry_after(headers),
-                }
-            }
-            _ if is_clock_skew(&kind, &message) => refused(
-                "aws_clock_skew",
-                "set the clock of this machine; AWS refuses requests that are more than five minutes off",
-            ),
-            (_, "ExpiredTokenException" | "ExpiredToken") => refused(
-                "aws_credentials_expired",
-                "get new ones: `aws sso login`, or whatever gave out the session token",
-            ),
-            (
-                _,
-                "UnrecognizedClientException"
-                | "InvalidSignatureException"
-                | "SignatureDoesNotMatch"
-                | "InvalidClientTokenId"
-                | "IncompleteSignatureException"
-                | "MissingAuthenticationTokenException",
-            ) => refused(
-                "aws_wrong_credentials",
-                "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile",
-            ),
+            (429, _) => throttled(told, headers),
+            (502..=504, _) | (500, "ServiceException" | "") => FunctionError::Unavailable {
+                code: "function_error",
+                message: told,
+                retry_after: retry_after(headers),
+            },
             (_, "AccessDeniedException") | (403, _) => refused(
                 "aws_access_denied",
                 "allow the caller lambda:InvokeFunction on the function, or name the role that may with `role_arn`",
@@ -287,12 +271,6 @@ fn endpoint(region: &str, options: &AwsOptions) -> String {
     }
     let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
     format!("https://lambda.{region}.amazonaws.com{suffix}")
-}
-
-fn is_clock_skew(kind: &str, message: &str) -> bool {
-    kind == "RequestTimeTooSkewed"
-        || message.contains("Signature expired")
-        || message.contains("Signature not yet current")
 }
 
 fn read_report(body: &Bytes, request: &Request) -> Failure {

@@ -11,7 +11,7 @@ use object_store::{
 };
 use protocol::{FunctionError, ObjectPlace};
 
-use crate::aws::{AwsIdentity, AwsOptions, endpoint_of_environment};
+use crate::aws::{AwsIdentity, AwsOptions, endpoint_of_environment, refused_credentials};
 use crate::body::{self, BodyError};
 use crate::route::Proxies;
 
@@ -197,22 +197,14 @@ fn refusal(error: &Error, what: &str, place: &ObjectPlace) -> Refusal {
             hint: hint.into(),
         })
     };
+    let credentials = refused_credentials(kind.unwrap_or_default(), message.unwrap_or_default());
+    if let Some((code, hint)) = credentials {
+        return refused(code, hint);
+    }
     match (kind.unwrap_or_default(), error) {
         ("NoSuchBucket", _) => refused(
             "s3_bucket_not_found",
             "check `s3: {bucket: …}`, and make the bucket if it is not there",
-        ),
-        ("ExpiredToken", _) => refused(
-            "aws_credentials_expired",
-            "get new ones: `aws sso login`, or whatever gave out the session token",
-        ),
-        ("RequestTimeTooSkewed", _) => refused(
-            "aws_clock_skew",
-            "set the clock of this machine; AWS refuses requests that are more than five minutes off",
-        ),
-        ("InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken", _) => refused(
-            "aws_wrong_credentials",
-            "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile",
         ),
         (
             "AuthorizationHeaderMalformed"

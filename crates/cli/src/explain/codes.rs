@@ -125,6 +125,11 @@ pub(super) const ALL: &[Explanation] = &[
         "Correct the path.",
     ),
     config(
+        "function_access_denied",
+        "Whoever answers at the function's address does not let the caller in (HTTP 401 or 403): a key or a token is missing, is wrong, has expired, or is for another audience.",
+        "Check what the connection sends: `headers`, `google` with its `audience`, `azure` with its `key` or `resource`, or `aws`; and that the caller may call the function.",
+    ),
+    config(
         "function_binary_not_found",
         "There is no program hasmore-function to put into the package.",
         "Install it beside hasmore, or name it with --binary; `cargo build --profile function -p function` makes it.",
@@ -289,6 +294,11 @@ pub(super) const ALL: &[Explanation] = &[
         "function_error",
         "The function says that it cannot go on, or answers with an error status.",
         "Read its message; the next sync sends the same state again.",
+    ),
+    function(
+        "function_throttled",
+        "The function, or the cloud that runs it, has too many calls at once or in too short a time, and said so four times.",
+        "Wait and sync again, with the same state; let fewer connections sync at once, or raise the function's concurrency.",
     ),
     function(
         "function_timeout",

@@ -45,7 +45,7 @@ fn f_010_a_function_key_goes_in_a_header_or_on_request_in_the_address() {
     let refusal = "the key key/of the==function does not open this";
     let function = FakeFunction::start([Answer::status(401, refusal)]);
     let ended = hasmore(folder.path(), &function, "{key: '${ORDERS_KEY}'}").run();
-    assert_silent(&ended.expect_error(3, "function_error"));
+    assert_silent(&ended.expect_error(2, "function_access_denied"));
 }
 
 /// Answers by what comes, as Entra ID does.
@@ -94,6 +94,31 @@ fn f_010_an_application_calls_with_a_token_of_entra_id() {
     assert!(ended.stderr.contains("invalid_client AADSTS7000215"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("wrong-secret") && !ended.stderr.contains("Trace ID"));
     assert_eq!(function.received().len(), 2, "it is not called without a token");
+}
+
+/// As App Service's own login refuses it; what the token should have been for is told.
+#[test]
+fn f_010_a_token_for_another_resource_is_told_with_cause_and_cure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let login = FakeFunction::answering(entra);
+    let wanted = r#"Bearer realm="orders.azurewebsites.net" resource_id="api://other""#;
+    let refusal = Answer::Body {
+        status: 401,
+        headers: vec![("WWW-Authenticate".into(), wanted.into())],
+        body: b"You do not have permission to view this directory or page.".to_vec(),
+    };
+    let function = FakeFunction::start([refusal]);
+    let azure = "{resource: 'api://orders', tenant_id: tenant-1, client_id: app-1, client_secret: '${SECRET}'}";
+    let ended = hasmore(folder.path(), &function, azure)
+        .env("AZURE_AUTHORITY_HOST", &login.url())
+        .env("SECRET", SECRET)
+        .run()
+        .expect_error(2, "function_access_denied");
+    for part in [wanted, "You do not have permission", "`resource`"] {
+        assert!(ended.stderr.contains(part), "no {part} in {}", ended.stderr);
+    }
+    assert_silent(&ended);
+    assert_eq!(function.received().len(), 1, "F-053: it is not tried again");
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn f_018_f_025_a_token_that_is_refused_is_not_told() {
     write(folder.path(), "key.json", &account.to_string());
     let refusal = format!("the token {token} is for another audience");
     let function = FakeFunction::start([Answer::status(401, refusal)]);
-    let ended = sync(folder.path(), &function, "{}").expect_error(3, "function_error");
+    let ended = sync(folder.path(), &function, "{}").expect_error(2, "function_access_denied");
     assert!(ended.stderr.contains("the token <secret ID token> is for another audience"));
     assert!(!ended.stderr.contains(&token) && !ended.stdout.contains(&token));
     assert_eq!(function.received().len(), 1, "F-053: it is not tried again");
@@ -225,8 +225,8 @@ except Exception as error:
     });
     sync(folder.path(), &function, "{}").expect_code(0);
     let ended = sync(folder.path(), &function, "{audience: 'https://other.example.com'}");
-    let ended = ended.expect_error(3, "function_error");
-    assert!(ended.stderr.contains("audience"), "{}", ended.stderr);
+    let ended = ended.expect_error(2, "function_access_denied");
+    assert!(ended.stderr.contains("Token has wrong audience"), "{}", ended.stderr);
 }
 
 /// Workload identity: the token of another cloud becomes one of Google's, and that one of the function.

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Answer, Ended, FakeFunction, Hasmore, Received, python, query, write};
+use crate::support::{
+    Answer, Ended, FakeFunction, Hasmore, Received, function_error, invoke, python, query, write,
+};
 
 const KEY: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -218,8 +220,7 @@ fn what_aws_refuses_is_told_with_cause_and_cure() {
         for secret in [SECRET, TOKEN, "secret-of-the-test"] {
             assert!(!ended.stdout.contains(secret) && !ended.stderr.contains(secret), "F-018");
         }
-        let state = Hasmore::new(folder.path()).args(["state", "show", "--to", "a.duckdb"]).run();
-        assert_ne!(state.code, Some(0), "nothing has landed: {}", state.stdout);
+        assert!(nothing_has_landed(folder.path()));
     }
 }
 
@@ -253,23 +254,6 @@ fn dec_31_throttling_is_waited_out_with_the_same_request() {
     assert!(received.iter().all(|request| request.body == received[0].body));
 }
 
-fn function_error(payload: &str, log: &str) -> Answer {
-    let encoded = Command::new(python())
-        .args([
-            "-c",
-            "import base64, sys; print(base64.b64encode(sys.argv[1].encode()).decode())",
-            log,
-        ])
-        .output()
-        .expect("Python runs");
-    let log = String::from_utf8(encoded.stdout).expect("text").trim().to_owned();
-    let headers = vec![
-        ("X-Amz-Function-Error".to_owned(), "Unhandled".to_owned()),
-        ("X-Amz-Log-Result".to_owned(), log),
-    ];
-    Answer::Body { status: 200, headers, body: payload.as_bytes().to_vec() }
-}
-
 #[test]
 fn f_048_f_049_what_a_function_throws_is_told_with_the_end_of_its_log() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -291,6 +275,31 @@ fn f_048_f_049_what_a_function_throws_is_told_with_the_end_of_its_log() {
     let lambda = FakeFunction::start([function_error(late, "")]);
     let ended = sync(folder.path(), &lambda).expect_error(3, "function_error");
     assert!(ended.stderr.contains("Task timed out after 3.00 seconds"), "{}", ended.stderr);
+}
+
+/// As it is when the account has no capacity left: four tries, and a code of its own.
+#[test]
+fn dec_31_throttling_without_end_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let throttled = || {
+        let message = "Rate Exceeded.";
+        let Answer::Body { status, mut headers, body } =
+            refusal(429, "TooManyRequestsException", message)
+        else {
+            unreachable!("a refusal has a body")
+        };
+        headers.push(("Retry-After".into(), "0".into()));
+        Answer::Body { status, headers, body }
+    };
+    let lambda = FakeFunction::answering(move |_| throttled());
+    let ended = sync(folder.path(), &lambda).expect_error(3, "function_throttled");
+    assert!(ended.stderr.contains("Rate Exceeded."), "{}", ended.stderr);
+    assert_eq!(lambda.received().len(), 4);
+    assert!(nothing_has_landed(folder.path()));
+}
+
+fn nothing_has_landed(folder: &Path) -> bool {
+    Hasmore::new(folder).args(["state", "show", "--to", "a.duckdb"]).run().code != Some(0)
 }
 
 /// One of our own functions says when it is worth coming back.
@@ -339,44 +348,36 @@ fn an_answer_that_is_shorter_than_it_said_is_asked_for_again() {
     sync(folder.path(), &lambda).expect_code(0);
     assert_eq!(lambda.received().len(), 2);
     assert_eq!(query(&folder.path().join("a.duckdb"), "SELECT a FROM orders.t"), [["1"]]);
+    // Always, it is told in the end.
+    let folder = tempfile::tempdir().expect("a folder");
+    let lambda = FakeFunction::answering(|_| Answer::Truncated(PAGE.into()));
+    let ended = sync(folder.path(), &lambda).expect_error(3, "transport");
+    assert!(ended.stderr.contains("the answer of Lambda broke off"), "{}", ended.stderr);
+    assert_eq!(lambda.received().len(), 4);
+    assert!(nothing_has_landed(folder.path()));
+}
+
+/// What comes after the length that was said is not the answer's; what is cut off by it is no JSON.
+#[test]
+fn an_answer_that_is_longer_than_it_said_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lambda = FakeFunction::answering(|_| Answer::Overlong(PAGE.into()));
+    sync(folder.path(), &lambda).expect_error(3, "unable_to_parse_json");
+    assert_eq!(lambda.received().len(), 1);
+    assert!(nothing_has_landed(folder.path()));
 }
 
 /// Invoke in front of AWS's own runtime client: each request is called on the handler, and its answer or
 /// its error goes back as Lambda sends it.
 #[test]
 fn f_012_f_046_a_handler_behind_invoke_runs_by_awss_own_client() {
-    use protocol::Function;
-    use transport::{HandlerFunction, HandlerOptions};
-
     let folder = tempfile::tempdir().expect("a folder");
     write(
         folder.path(),
         "orders.py",
         "def handler(event, context):\n    n = event['state'].get('n', 0)\n    if n == 2:\n        raise ValueError('enough')\n    return {'state': {'n': n + 1}, 'insert': {'t': [{'a': n}]}, 'hasMore': n < 1}\n",
     );
-    let options = HandlerOptions {
-        folder: folder.path().to_owned(),
-        python: Some(python()),
-        ..HandlerOptions::default()
-    };
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let handler = HandlerFunction::new("orders.handler", options).expect("a handler");
-    let invoke = move |received: &Received| {
-        let request = protocol::Request::from_json(&received.body).expect("a request");
-        match runtime.block_on(handler.call(&request)) {
-            Ok(response) => Answer::json(String::from_utf8(response.to_json()).expect("UTF-8")),
-            Err(protocol::FunctionError::Failed(failure)) => {
-                let report = serde_json::json!({
-                    "errorMessage": failure.message,
-                    "errorType": failure.error_type,
-                    "stackTrace": failure.stack_trace,
-                });
-                function_error(&report.to_string(), "END RequestId: 1")
-            }
-            Err(error) => panic!("{error}"),
-        }
-    };
-    let lambda = FakeFunction::answering(invoke);
+    let lambda = invoke(folder.path(), "orders.handler", []);
     sync(folder.path(), &lambda).expect_code(0);
     for received in lambda.received() {
         check_signature(&received, (KEY, SECRET, TOKEN), "lambda");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use moto::Moto;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, FakeFunction, Hasmore, Received, python, query, write};
+use crate::support::{Answer, FakeFunction, Hasmore, Received, invoke, python, query, write};
 
 const BUCKET: &str = "rows-in-transit";
 const SECRET: &str = "secret-of-the-test";
@@ -284,21 +284,69 @@ fn what_s3_refuses_is_told_with_cause_and_cure() {
         .args(line)
         .run()
         .expect_error(2, "s3_bucket_not_found");
-    let denied = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
-    let s3 = FakeFunction::answering(move |_| Answer::status(403, denied));
-    let lambda = aws.lambda(write);
-    aws.sync(&lambda)
-        .env("AWS_ENDPOINT_URL_S3", &s3.url())
-        .run()
-        .expect_error(2, "s3_access_denied");
+}
+
+/// As S3 words it; each with a code of its own, and nothing is applied.
+#[test]
+fn what_s3_says_is_told_by_its_code() {
+    let aws = Aws::start();
+    let cases = [
+        (403, "AccessDenied", "Access Denied", 2, "s3_access_denied"),
+        (
+            403,
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+            2,
+            "aws_clock_skew",
+        ),
+        (400, "ExpiredToken", "The provided token has expired.", 2, "aws_credentials_expired"),
+        (400, "InvalidToken", "The provided token is malformed.", 2, "aws_wrong_credentials"),
+        (
+            400,
+            "AuthorizationHeaderMalformed",
+            "the region 'eu-west-1' is wrong; expecting 'eu-west-3'",
+            2,
+            "s3_wrong_region",
+        ),
+        (404, "NoSuchBucket", "The specified bucket does not exist", 2, "s3_bucket_not_found"),
+    ];
+    for (status, kind, message, exit_code, code) in cases {
+        let error = format!("<Error><Code>{kind}</Code><Message>{message}</Message></Error>");
+        let s3 = FakeFunction::answering(move |_| Answer::status(status, error.clone()));
+        let lambda = aws.lambda(|_, received, _| returned(page_of(received), 1));
+        let ended = aws.sync(&lambda).env("AWS_ENDPOINT_URL_S3", &s3.url()).run();
+        let ended = ended.expect_error(exit_code, code);
+        assert!(ended.stderr.contains(message), "{}", ended.stderr);
+        // Whoever may not list a bucket is refused what is not there yet (Q-09).
+        let is_one = s3.received().len() == 1;
+        assert_eq!(is_one, kind != "AccessDenied", "{code}: it is not tried again");
+        let shown = aws.hasmore(&lambda, "", "").args(["state", "show"]).run();
+        assert_ne!(shown.code, Some(0), "nothing has landed: {}", shown.stdout);
+    }
+}
+
+/// A busy S3 is asked again, and told if it stays so.
+#[test]
+fn an_s3_that_is_busy_for_a_while_is_waited_for() {
+    let aws = Aws::start();
+    let slow =
+        "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>";
+    let busy = || Answer::status(503, slow);
+    let s3 = FakeFunction::start([busy(), Answer::json(rows(0)), Answer::status(204, "")]);
+    let lambda = aws.lambda(|_, received, _| returned(page_of(received), 1));
+    aws.sync(&lambda).env("AWS_ENDPOINT_URL_S3", &s3.url()).run().expect_code(0);
+    assert_eq!(aws.rows(), [["0"]]);
+    let s3 = FakeFunction::answering(move |_| Answer::status(503, slow));
+    let lambda = aws.lambda(|_, received, _| returned(page_of(received), 1));
+    let ended = aws.sync(&lambda).env("AWS_ENDPOINT_URL_S3", &s3.url()).run();
+    let ended = ended.expect_error(3, "transport");
+    assert!(ended.stderr.contains("Please reduce your request rate."), "{}", ended.stderr);
+    assert_eq!(aws.rows(), [["0"]], "nothing was applied");
 }
 
 /// A handler with boto3 on AWS's own runtime client, behind Invoke.
 #[test]
 fn f_013_f_055_a_handler_with_boto3_writes_what_is_read() {
-    use protocol::Function;
-    use transport::{HandlerFunction, HandlerOptions};
-
     let aws = Aws::with(Moto::start_checked());
     let source = r#"
 import boto3, json
@@ -310,23 +358,9 @@ def handler(event, context):
     return {"state": {"n": n + 1}, "schema": {"t": {"primary_key": ["a"]}}, "hasMore": n < 2}
 "#;
     write(aws.folder.path(), "orders.py", source);
-    let environment = aws.moto.environment().into_iter();
-    let mut environment: Vec<(String, String)> =
-        environment.map(|(name, value)| (name.to_owned(), value)).collect();
-    environment.push(("AWS_DEFAULT_REGION".into(), moto::REGION.into()));
-    let options = HandlerOptions {
-        folder: aws.folder.path().to_owned(),
-        python: Some(python()),
-        environment,
-        ..HandlerOptions::default()
-    };
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let handler = HandlerFunction::new("orders.handler", options).expect("a handler");
-    let lambda = FakeFunction::answering(move |received| {
-        let request = protocol::Request::from_json(&received.body).expect("a request");
-        let response = runtime.block_on(handler.call(&request)).expect("an answer");
-        Answer::json(String::from_utf8(response.to_json()).expect("UTF-8"))
-    });
+    let region = ("AWS_DEFAULT_REGION", moto::REGION.to_owned());
+    let environment = aws.moto.environment().into_iter().chain([region]);
+    let lambda = invoke(aws.folder.path(), "orders.handler", environment);
     aws.sync(&lambda).run().expect_code(0);
     assert_eq!(aws.rows(), [["0"], ["1"], ["2"]]);
     assert_eq!(aws.objects(), Vec::<String>::new());

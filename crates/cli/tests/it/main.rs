@@ -13,6 +13,7 @@ mod bad_input;
 mod check;
 mod config;
 mod demo;
+mod deployed;
 mod function_kinds;
 mod golden;
 mod google;

@@ -5,6 +5,5 @@ mod deployed;
 mod limits;
 mod objects;
 mod package;
-mod seed;
 mod start;
 mod upstream;

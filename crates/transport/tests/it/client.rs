@@ -173,7 +173,7 @@ async fn an_error_packed_as_gzip_is_unpacked() {
 async fn throttles_and_gateways_are_worth_repeating() {
     check(
         bytes("429 Too Many Requests", &["Retry-After: 7"], "slow down"),
-        expect![[r#"function_error: function unavailable: HTTP 429 Too Many Requests: slow down (after 7s)"#]],
+        expect!["function_throttled: function unavailable: HTTP 429 Too Many Requests: slow down (after 7s)"],
     )
     .await;
     check(

@@ -47,6 +47,8 @@ pub(crate) enum Answer {
     Held(Box<Answer>),
     /// Announces more than it sends, then hangs up.
     Truncated(String),
+    /// Announces less than it sends.
+    Overlong(String),
     /// One byte after the other, without an end.
     Endless,
     /// Hangs up without a word.
@@ -219,6 +221,10 @@ fn send(mut connection: &TcpStream, answer: Answer, script: &Mutex<Script>) -> O
             let head = format!("HTTP/1.1 200 Said\r\nContent-Length: {}\r\n\r\n", body.len() + 10);
             connection.write_all((head + &body).as_bytes()).ok()?;
             None
+        }
+        Answer::Overlong(body) => {
+            let head = format!("HTTP/1.1 200 Said\r\nContent-Length: {}\r\n\r\n", body.len() - 10);
+            connection.write_all((head + &body).as_bytes()).ok()
         }
         Answer::Endless => {
             connection

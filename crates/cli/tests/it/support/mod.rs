@@ -3,12 +3,14 @@
 mod binary;
 mod database;
 mod fake_function;
+mod invoke;
 mod playground;
 mod shop;
 
 pub(crate) use binary::{Ended, Hasmore, write};
 pub(crate) use database::{query, table_names};
 pub(crate) use fake_function::{Answer, FakeFunction, Received};
+pub(crate) use invoke::{function_error, invoke};
 pub(crate) use playground::{Playground, python};
 pub(crate) use shop::Shop;
 
