@@ -1,11 +1,16 @@
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, SignableBody, SignableRequest, SigningParams, SigningSettings, sign,
+};
+use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Uri;
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, ToStrError};
 use protocol::FunctionError;
 use reqsign_aws_v4::{
     AssumeRoleCredentialProvider, Credential, DefaultCredentialProvider, EnvCredentialProvider,
@@ -15,7 +20,6 @@ use reqsign_core::{
     CommandExecute, CommandOutput, Context, Error, ErrorKind, FileRead, HttpSend, OsEnv,
     ProvideCredential, ProvideCredentialChain, ProvideCredentialDyn, Signer, SigningCredential,
 };
-use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use crate::aws_sso::SsoSession;
@@ -48,7 +52,11 @@ pub(crate) struct AwsIdentity {
 type Provider = Box<dyn ProvideCredentialDyn<Credential = Credential>>;
 
 /// Signs requests to one service of AWS (Signature Version 4).
-pub(crate) struct AwsSigner(Signer<Credential>);
+pub(crate) struct AwsSigner {
+    service: &'static str,
+    region: String,
+    identity: Arc<AwsIdentity>,
+}
 
 /// Where credentials come from answers at once, or is not there.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,7 +66,6 @@ const INSTANCE_HOST: &str = "169.254.169.254";
 const CONTAINER_HOST: &str = "169.254.170.2";
 const CREDENTIALS_BYTES_MAX: u64 = 1 << 20;
 const ROLE_SESSION: &str = "hasmore";
-const CONTENT_SHA256: &str = "x-amz-content-sha256";
 
 impl AwsOptions {
     /// The region, `known` being what the function's name says of it.
@@ -125,6 +132,18 @@ impl AwsIdentity {
         Arc::new(AwsIdentity { context, provider, kept: Mutex::default() })
     }
 
+    /// The keys of AWS's own examples.
+    #[cfg(test)]
+    pub(crate) fn of_the_test(token: Option<&str>) -> Arc<AwsIdentity> {
+        let (key, secret) = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY");
+        let provider = reqsign_aws_v4::StaticCredentialProvider::new(key, secret);
+        let provider = match token {
+            Some(token) => Box::new(provider.with_session_token(token)),
+            None => Box::new(provider),
+        };
+        Arc::new(AwsIdentity { context: Context::new(), provider, kept: Mutex::default() })
+    }
+
     /// Credentials that are good for a while.
     pub(crate) async fn credential(&self) -> Result<Credential, FunctionError> {
         let found = self.found().await.map_err(no_credentials)?;
@@ -156,9 +175,12 @@ impl fmt::Debug for AwsIdentity {
 }
 
 impl AwsSigner {
-    pub(crate) fn new(service: &str, region: &str, identity: Arc<AwsIdentity>) -> AwsSigner {
-        let signer = RequestSigner::new(service, region).with_standard_session_token();
-        AwsSigner(Signer::new(identity.context.clone(), identity, signer))
+    pub(crate) fn new(
+        service: &'static str,
+        region: &str,
+        identity: Arc<AwsIdentity>,
+    ) -> AwsSigner {
+        AwsSigner { service, region: region.to_owned(), identity }
     }
 
     /// Adds what AWS asks of a request, over all of its headers and its body.
@@ -167,11 +189,47 @@ impl AwsSigner {
         request: hyper::Request<Full<Bytes>>,
         body: &Bytes,
     ) -> Result<hyper::Request<Full<Bytes>>, FunctionError> {
-        let (mut head, full) = request.into_parts();
-        let digest = HeaderValue::try_from(format!("{:x}", Sha256::digest(body)));
-        head.headers.insert(CONTENT_SHA256, digest.expect("hexadecimal digits make a header"));
-        self.0.sign(&mut head, None).await.map_err(no_credentials)?;
-        Ok(hyper::Request::from_parts(head, full))
+        self.sign_at(SystemTime::now(), PayloadChecksumKind::XAmzSha256, request, body).await
+    }
+
+    async fn sign_at(
+        &self,
+        at: SystemTime,
+        checksum: PayloadChecksumKind,
+        mut request: hyper::Request<Full<Bytes>>,
+        body: &Bytes,
+    ) -> Result<hyper::Request<Full<Bytes>>, FunctionError> {
+        let credential = self.identity.credential().await?;
+        let identity = Credentials::new(
+            credential.access_key_id,
+            credential.secret_access_key,
+            credential.session_token,
+            None,
+            "hasmore",
+        )
+        .into();
+        let mut settings = SigningSettings::default();
+        settings.payload_checksum_kind = checksum;
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(self.service)
+            .time(at)
+            .settings(settings)
+            .build()
+            .expect("all parameters are given");
+        let unsigned =
+            |_| FunctionError::transport("a header cannot be signed for AWS: it is no text");
+        let headers = request.headers().iter();
+        let headers = headers.map(|(name, value)| Ok((name.as_str(), value.to_str()?)));
+        let headers: Result<Vec<_>, ToStrError> = headers.collect();
+        let headers = headers.map_err(unsigned)?.into_iter();
+        let (method, uri) = (request.method().as_str(), request.uri().to_string());
+        let signable = SignableRequest::new(method, uri, headers, SignableBody::Bytes(body));
+        let signed = sign(signable.expect("a URI"), &SigningParams::V4(parameters));
+        let (instructions, _) = signed.expect("header names are those of HTTP").into_parts();
+        instructions.apply_to_request_http1x(&mut request);
+        Ok(request)
     }
 }
 
@@ -306,7 +364,7 @@ impl Sender {
         let elsewhere = endpoint_of_environment("STS").filter(|_| is_sts(host));
         if let Some(endpoint) = elsewhere {
             // The signature is over the host that was meant.
-            let meant = HeaderValue::try_from(host).expect("a host makes a header");
+            let meant = header::HeaderValue::try_from(host).expect("a host makes a header");
             request.headers_mut().insert(header::HOST, meant);
             let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
             let uri = format!("{}{path}", endpoint.trim_end_matches('/'));
@@ -338,3 +396,6 @@ impl Sender {
 fn is_sts(host: &str) -> bool {
     host.starts_with("sts.")
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStdin, ChildStdout, Command};
 
 use crate::SETUP_TEST_TIMEOUT;
-use crate::failure::reported;
+use crate::failure::{error_of, reported};
 use crate::log::{Log, LogSource, no_log};
 use crate::output::Output;
 use crate::process::{Pipes, Process};
@@ -98,7 +98,7 @@ impl CommandFunction {
             return Response::from_json(answer, request);
         }
         match reported(&answer, request) {
-            Some(failure) => Err(FunctionError::Failed(failure)),
+            Some(failure) => Err(error_of(failure, &answer)),
             None => Err(self.failed(&ended.to_string(), &output)),
         }
     }

@@ -293,6 +293,20 @@ fn log_tail(headers: &HeaderMap, request: &Request) -> Vec<String> {
     last.iter().map(|line| format!("log: {}", request.secrets.redact(line))).collect()
 }
 
+/// A function `orders` whose Invoke is at `endpoint`.
+#[cfg(test)]
+pub(crate) fn of_the_test(endpoint: &str) -> LambdaFunction {
+    let aws = AwsOptions {
+        region: Some("eu-west-1".into()),
+        endpoint: Some(endpoint.into()),
+        ..AwsOptions::default()
+    };
+    let options = LambdaOptions { aws, ..LambdaOptions::default() };
+    let function = LambdaFunction::new("orders", options).expect("a function");
+    let signer = AwsSigner::new("lambda", "eu-west-1", AwsIdentity::of_the_test(None));
+    LambdaFunction { signer, ..function }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -59,6 +59,9 @@ mod secret_store;
 // What is behind a function.
 mod upstream;
 
+#[cfg(test)]
+mod carried;
+
 pub use ahead::Ahead;
 pub use aws::AwsOptions;
 pub use cancel::Cancellable;

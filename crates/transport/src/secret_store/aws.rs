@@ -41,7 +41,7 @@ impl SecretReader {
     async fn call_aws(
         &self,
         address: &SecretAddress,
-        service: &str,
+        service: &'static str,
         target: &str,
         asked: &Value,
     ) -> Result<Value, FunctionError> {
