@@ -40,6 +40,10 @@ pub(crate) struct Protocol {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MetaData {
     pub(crate) id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
     pub(crate) format: Value,
     pub(crate) schema_string: String,
     pub(crate) partition_columns: Vec<String>,
@@ -60,6 +64,8 @@ pub(crate) struct Add {
     pub(crate) size: u64,
     pub(crate) modification_time: i64,
     pub(crate) data_change: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tags: Option<BTreeMap<String, Option<String>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stats: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,6 +91,8 @@ pub(crate) struct Txn {
     pub(crate) last_updated: Option<i64>,
 }
 
+/// What our commits are called, before the connection's name.
+const OUR_PREFIX: &str = "hasmore:";
 const FORMAT: &str = "parquet";
 /// The feature that a column without a time zone needs.
 const LOCAL_TIMES: &str = "timestampNtz";
@@ -101,6 +109,7 @@ impl Add {
             size,
             modification_time: at.0 / 1000,
             data_change: true,
+            tags: None,
             stats: Some(json!({ "numRecords": rows }).to_string()),
             deletion_vector: None,
         }
@@ -111,6 +120,23 @@ impl Add {
         let stats: Value = serde_json::from_str(self.stats.as_deref()?).ok()?;
         stats["numRecords"].as_u64()
     }
+}
+
+impl Txn {
+    /// A commit of a connection.
+    pub(crate) fn of(connection: &str, ordinal: u64, at: Timestamp) -> Txn {
+        let app_id = app_id(connection);
+        Txn { app_id, version: ordinal, last_updated: Some(at.0 / 1000) }
+    }
+
+    pub(crate) fn is_ours(&self) -> bool {
+        self.app_id.starts_with(OUR_PREFIX)
+    }
+}
+
+/// What the commits of a connection are called in the logs of tables.
+pub(crate) fn app_id(connection: &str) -> String {
+    format!("{OUR_PREFIX}{connection}")
 }
 
 impl Protocol {
@@ -145,15 +171,22 @@ impl Protocol {
 }
 
 impl MetaData {
-    pub(crate) fn of(id: String, columns: &[Column], at: Timestamp) -> MetaData {
+    pub(crate) fn new(columns: &[Column], at: Timestamp) -> MetaData {
         MetaData {
-            id,
+            id: uuid::Uuid::new_v4().to_string(),
+            name: None,
+            description: None,
             format: json!({ "provider": FORMAT, "options": {} }),
             schema_string: schema_string(columns),
             partition_columns: Vec::new(),
             configuration: BTreeMap::new(),
             created_time: Some(at.0 / 1000),
         }
+    }
+
+    /// With other columns; what somebody has said of the table holds.
+    pub(crate) fn with(&self, columns: &[Column]) -> MetaData {
+        MetaData { schema_string: schema_string(columns), ..self.clone() }
     }
 
     /// Each column's type, as [`delta_type`] prints it.

@@ -7,12 +7,12 @@ use engine::{
 use futures_util::TryStreamExt;
 use object_store::ObjectStoreExt;
 
-use crate::actions::{Txn, delta_type};
+use crate::actions::{Action, Txn, app_id, delta_type};
 use crate::failure::{self, refused};
 use crate::mirror::Mirror;
-use crate::place::{Lake, POSITIONS};
+use crate::place::{Lake, POSITIONS, log_of};
 use crate::records::{self, Record, Step, now};
-use crate::table_log::{OUR_PREFIX, TableLog};
+use crate::table_log::TableLog;
 
 /// A lake, as the destination of one connection.
 ///
@@ -123,9 +123,10 @@ impl Delta {
             failure::of(&error, &format!("clearing away table {table}"))
         };
         // The log first: without it the files are nobody's.
+        let log = log_of(&folder);
         let mut objects: Vec<_> =
             self.lake.store.list(Some(&folder)).try_collect().await.map_err(failed)?;
-        objects.sort_by_key(|object| object.location.extension() == Some("parquet"));
+        objects.sort_by_key(|object| !object.location.prefix_matches(&log));
         for object in objects {
             match self.lake.store.delete(&object.location).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
@@ -184,13 +185,13 @@ impl Delta {
         names: &BTreeSet<String>,
         ordinal: u64,
     ) -> Result<Vec<Step>, DestinationError> {
-        let last_updated = Some(now().0 / 1000);
-        let txn = Txn { app_id: app_id(&self.connection), version: ordinal, last_updated };
         let mut steps = Vec::new();
         for name in names {
             let (folder, log) = (self.lake.table(&self.namespace, name), &self.logs[name]);
-            match mirror.export(&self.lake, &folder, name, log, &txn).await? {
-                Some(actions) if actions.len() > 1 => {
+            match mirror.export(&self.lake, &folder, name, log).await? {
+                Some(mut actions) if !actions.is_empty() => {
+                    // After all of its files, so that nothing of them is later.
+                    actions.push(Action::Txn(Txn::of(&self.connection, ordinal, now())));
                     steps.push(Step::Write { table: name.clone(), actions });
                 }
                 None if log.is_there() => steps.push(Step::Drop { table: name.clone() }),
@@ -253,11 +254,6 @@ impl Destination for Delta {
             }
         }
     }
-}
-
-/// What our commits are called in the logs of tables.
-fn app_id(connection: &str) -> String {
-    format!("{OUR_PREFIX}{connection}")
 }
 
 /// Every table that a batch may leave otherwise.

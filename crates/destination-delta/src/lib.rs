@@ -2,6 +2,7 @@
 //! folder or a bucket. A batch is one record, written where none is; the tables follow it.
 
 mod actions;
+mod checkpoint;
 mod data;
 mod destination;
 mod failure;

@@ -10,7 +10,7 @@ use futures_util::TryStreamExt;
 use object_store::path::Path;
 use tempfile::TempDir;
 
-use crate::actions::{Action, Add, Column, MetaData, Protocol, Remove, Txn, schema_string};
+use crate::actions::{Action, Add, Column, MetaData, Protocol, Remove, schema_string};
 use crate::data::{self, Writing};
 use crate::failure::refused;
 use crate::place::Lake;
@@ -96,19 +96,21 @@ impl Mirror {
         folder: &Path,
         name: &str,
         log: &TableLog,
-        txn: &Txn,
     ) -> Result<Option<Vec<Action>>, DestinationError> {
         let Some(columns) = self.duckdb.columns_of(name)? else {
             self.held.remove(name);
             return Ok(None);
         };
-        let mut actions = vec![Action::Txn(txn.clone())];
+        let mut actions = Vec::new();
         let before = log.meta_data.as_ref();
         let is_same = before.is_some_and(|before| before.schema_string == schema_string(&columns));
         if !is_same {
-            let id = before.map_or_else(|| uuid::Uuid::new_v4().to_string(), |it| it.id.clone());
+            let meta_data = match before {
+                Some(before) => before.with(&columns),
+                None => MetaData::new(&columns, now()),
+            };
             actions.push(Action::Protocol(Protocol::of(&columns)));
-            actions.push(Action::MetaData(MetaData::of(id, &columns, now())));
+            actions.push(Action::MetaData(meta_data));
         }
         let held = self.held.get(name).filter(|_| is_same).cloned().unwrap_or_default();
         let (mut held, ranges) = self.compare(name, &columns, held)?;

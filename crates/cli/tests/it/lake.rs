@@ -106,6 +106,49 @@ fn a_connection_lives_in_a_bucket() {
     command.run().expect_error(4, "destination_not_found");
 }
 
+/// Twelve commits, of which the first ten are known by their checkpoint alone.
+#[test]
+fn a_log_in_a_bucket_goes_on_from_its_checkpoint() {
+    let aws = Moto::start_checked();
+    aws.make_bucket("shop");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut pages: Vec<Answer> = Vec::new();
+    for number in 0..12 {
+        let rows = format!(r#"[{{"id":{number},"n":1}}]"#);
+        pages.push(page(&rows, &format!(r#"{{"p":{number}}}"#), number < 11));
+    }
+    pages.push(page(r#"[{"id":0,"n":2}]"#, r#"{"p":12}"#, false));
+    let function = FakeFunction::start(pages);
+    let config = format!(
+        "connections:\n  orders:\n    url: {}\n    limits: {{batch_rows: 1}}\n    destination: {{to: 'delta:s3://shop/lake'}}\n",
+        function.url()
+    );
+    write(folder.path(), "hasmore.yaml", &config);
+    let sync = || {
+        let sync = Hasmore::new(folder.path()).args(["sync"]);
+        let sync = aws.environment().iter().fold(sync, |it, (name, value)| it.env(name, value));
+        sync.run().expect_code(0)
+    };
+    sync();
+    let log = "lake/orders/t/_delta_log";
+    let objects = aws.objects("shop");
+    assert!(objects.contains(&format!("{log}/00000000000000000010.checkpoint.parquet")));
+    for version in 0..10 {
+        let object = json!({ "Bucket": "shop", "Key": format!("{log}/{version:020}.json") });
+        aws.call("s3", "delete_object", &object);
+    }
+    sync();
+    let mut options = json!({ "AWS_ALLOW_HTTP": "true" });
+    for (name, value) in aws.environment() {
+        options[name] = value.into();
+    }
+    let read = read("s3://shop/lake/orders/t", &options);
+    let rows = read.as_array().expect("rows");
+    let numbers: Vec<_> = rows.iter().map(|row| (row["id"].clone(), row["n"].clone())).collect();
+    assert_eq!(numbers.len(), 12);
+    assert!(numbers.iter().all(|(id, n)| (*id == "0") == (*n == "2")), "{numbers:?}");
+}
+
 /// What is for databases says so, and nothing is written.
 #[test]
 fn a_lake_is_neither_migrated_nor_adopted() {

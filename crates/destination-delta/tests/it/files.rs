@@ -5,7 +5,8 @@ use crate::support::DeltaFolder;
 fn files(bench: &Bench<DeltaFolder>) -> usize {
     let log = bench.storage.path().join("shop/t/_delta_log");
     let count = |word: &str| -> usize {
-        let versions = log.read_dir().expect("a log").map(|entry| entry.expect("an entry").path());
+        let files = log.read_dir().expect("a log").map(|entry| entry.expect("an entry").path());
+        let versions = files.filter(|path| path.extension().is_some_and(|it| it == "json"));
         let texts = versions.map(|path| std::fs::read_to_string(path).expect("a version"));
         texts.map(|text| text.matches(word).count()).sum()
     };

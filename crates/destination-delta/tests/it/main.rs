@@ -4,5 +4,6 @@
 mod support;
 
 mod by_hand;
+mod checkpoints;
 mod crashing;
 mod files;

@@ -127,6 +127,8 @@ BY_HAND = {
     "optimize": lambda table: table.optimize.compact(),
     "vacuum": lambda table: table.vacuum(0, dry_run=False, enforce_retention_duration=False),
     "checkpoint": lambda table: table.create_checkpoint(),
+    "describe": lambda table: table.alter.set_table_properties(
+        {"delta.logRetentionDuration": "interval 2 days"}),
 }
 
 def answer(asked):
