@@ -155,24 +155,6 @@ pub(crate) async fn open_to_fill(stored: &Stored) -> Result<Store, Failure> {
     open_with(stored, &DuckDbOptions::default(), Access::Write).await
 }
 
-/// What is there for databases alone.
-pub(crate) fn not_with_lake(command: &str) -> DestinationError {
-    DestinationError::Refused {
-        code: "not_with_lake",
-        message: format!("`hasmore {command}` is for databases, not for lakes"),
-        hint: "let the connection sync into the lake from its beginning".to_owned(),
-    }
-}
-
-/// What is there for DuckDB and Postgres alone.
-pub(crate) fn not_with_sqlite(command: &str) -> DestinationError {
-    DestinationError::Refused {
-        code: "not_with_sqlite",
-        message: format!("`hasmore {command}` is for DuckDB and Postgres"),
-        hint: "let the connection sync into the other destination from its beginning".to_owned(),
-    }
-}
-
 async fn open_with(
     stored: &Stored,
     options: &DuckDbOptions,

@@ -72,7 +72,10 @@ pub(crate) async fn read(
     folder: &Path,
     file: &Add,
     columns: &[Column],
-) -> Result<impl Stream<Item = Result<RecordBatch, DestinationError>> + Send, DestinationError> {
+) -> Result<
+    impl Stream<Item = Result<RecordBatch, DestinationError>> + Send + use<>,
+    DestinationError,
+> {
     let elsewhere = |_| {
         let message = format!("{folder} names a file that is elsewhere");
         refused("table_changed_by_hand", message, "resync the table with --rebuild")

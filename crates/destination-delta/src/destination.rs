@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{
-    Batch, Destination, DestinationError, HistoryEntry, Landed, Position, SchemaChange,
+    Batch, Destination, DestinationError, HistoryEntry, Landed, Position, Schema, SchemaChange,
     StoredConnection,
 };
 use futures_util::TryStreamExt;
@@ -19,11 +19,11 @@ use crate::table_log::TableLog;
 /// Each table is a Delta table in the folder `NAMESPACE/TABLE`. Positions and their history are in the folder
 /// `_hasmore`.
 pub struct Delta {
-    lake: Lake,
-    connection: String,
-    namespace: String,
+    pub(crate) lake: Lake,
+    pub(crate) connection: String,
+    pub(crate) namespace: String,
     logs: BTreeMap<String, TableLog>,
-    mirror: Option<Mirror>,
+    pub(crate) mirror: Option<Mirror>,
     is_read_only: bool,
     /// The newest ordinal of which all tables are known to be written.
     finished: u64,
@@ -87,7 +87,7 @@ impl Delta {
         })
     }
 
-    async fn newest(&self) -> Result<(Position, Option<Record>), DestinationError> {
+    pub(crate) async fn newest(&self) -> Result<(Position, Option<Record>), DestinationError> {
         let record = Record::newest(&self.lake, &self.connection).await?;
         let position =
             record.as_ref().map(|record| record.position(&self.namespace)).transpose()?;
@@ -95,7 +95,7 @@ impl Delta {
     }
 
     /// Does in the tables what a record says. Done twice, it is done once.
-    async fn finish(&mut self, record: &Record) -> Result<(), DestinationError> {
+    pub(crate) async fn finish(&mut self, record: &Record) -> Result<(), DestinationError> {
         if self.finished >= record.ordinal {
             return Ok(());
         }
@@ -144,11 +144,8 @@ impl Delta {
             self.finish(newest).await?;
         }
         let names = touched(batch);
-        for name in &names {
-            let folder = self.lake.table(&self.namespace, name);
-            self.logs.entry(name.clone()).or_default().catch_up(&self.lake, &folder).await?;
-        }
-        batch.check_as_left(before.schema(), delta_type, |table| self.logs[table].columns())?;
+        self.look_at(&names).await?;
+        self.check_as_left(batch, before.schema())?;
         let mut mirror = match self.mirror.take() {
             Some(mirror) => mirror,
             None => Mirror::new(&self.connection, &self.namespace)?,
@@ -178,8 +175,28 @@ impl Delta {
         Ok((landed, record))
     }
 
+    /// Reads what is new in the logs of tables.
+    pub(crate) async fn look_at(
+        &mut self,
+        names: &BTreeSet<String>,
+    ) -> Result<(), DestinationError> {
+        for name in names {
+            let folder = self.lake.table(&self.namespace, name);
+            self.logs.entry(name.clone()).or_default().catch_up(&self.lake, &folder).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_as_left(
+        &self,
+        batch: &Batch,
+        before: &Schema,
+    ) -> Result<(), DestinationError> {
+        batch.check_as_left(before, delta_type, |table| self.logs[table].columns())
+    }
+
     /// What is to be done in the lake for it to be as the mirror is.
-    async fn steps(
+    pub(crate) async fn steps(
         &self,
         mirror: &mut Mirror,
         names: &BTreeSet<String>,
@@ -257,7 +274,7 @@ impl Destination for Delta {
 }
 
 /// Every table that a batch may leave otherwise.
-fn touched(batch: &Batch) -> BTreeSet<String> {
+pub(crate) fn touched(batch: &Batch) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = batch.touched().into_iter().map(str::to_owned).collect();
     for change in batch.changes() {
         if let SchemaChange::EndHistory { kept_as, .. } = change {

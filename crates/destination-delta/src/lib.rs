@@ -3,6 +3,7 @@
 
 mod actions;
 mod checkpoint;
+mod copies;
 mod data;
 mod destination;
 mod failure;
@@ -11,5 +12,6 @@ mod place;
 mod records;
 mod table_log;
 
+pub use copies::Reading;
 pub use destination::Delta;
 pub use place::{Lake, folder_of};

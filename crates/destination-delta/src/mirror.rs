@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use arrow_array::RecordBatch;
 use destination_duckdb::{DuckDb, DuckDbOptions};
 use engine::{Batch, DestinationError, Landed, Schema, Table};
 use futures_util::TryStreamExt;
@@ -86,6 +87,15 @@ impl Mirror {
 
     pub(crate) fn land(&self, before: &Schema, batch: &Batch) -> Result<Landed, DestinationError> {
         self.duckdb.land_on(before, batch)
+    }
+
+    pub(crate) fn copy_rows(
+        &mut self,
+        name: &str,
+        table: &Table,
+        rows: Vec<RecordBatch>,
+    ) -> Result<u64, DestinationError> {
+        self.duckdb.copy_rows(name, table, rows)
     }
 
     /// Writes what a batch has changed in a table, and answers what its log needs for that; `None` where the

@@ -130,7 +130,7 @@ impl TableLog {
     }
 
     /// One version.
-    fn take(&mut self, actions: &[Action]) {
+    pub(crate) fn take(&mut self, actions: &[Action]) {
         let is_ours =
             actions.iter().any(|action| matches!(action, Action::Txn(txn) if txn.is_ours()));
         for action in actions {
@@ -182,6 +182,11 @@ impl TableLog {
         protocol.chain(meta_data).chain(newest).chain(files).chain(removed).collect()
     }
 
+    /// The newest commit of an application.
+    pub(crate) fn newest_of(&self, app_id: &str) -> Option<u64> {
+        self.newest.get(app_id).map(|txn| txn.version)
+    }
+
     pub(crate) fn is_there(&self) -> bool {
         self.next > 0
     }
@@ -228,7 +233,7 @@ impl TableLog {
         let text = lines.join("\n") + "\n";
         for _ in 0..TRIES_MAX {
             self.catch_up(lake, folder).await?;
-            if self.newest.get(app_id).is_some_and(|newest| newest.version >= ordinal) {
+            if self.newest_of(app_id).is_some_and(|newest| newest >= ordinal) {
                 return Ok(());
             }
             let path = numbered(&log_of(folder), self.next);

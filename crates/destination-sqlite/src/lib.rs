@@ -1,5 +1,6 @@
 //! SQLite as a destination: a batch is one transaction, with the position in the same file.
 
+mod copies;
 mod destination;
 mod landing;
 mod positions;
@@ -8,5 +9,6 @@ mod rows;
 mod statements;
 mod unique;
 
+pub use copies::RowsRead;
 pub use destination::{Access, Sqlite};
 pub use statements::table_name;

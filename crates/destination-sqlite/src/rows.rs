@@ -39,7 +39,7 @@ pub(crate) fn bind(statement: &mut Statement<'_>, columns: &[ArrayRef], row: usi
 }
 
 /// Booleans, longs and doubles stay; all else is text.
-fn stored(array: &ArrayRef, column_type: ColumnType) -> ArrayRef {
+pub(crate) fn stored(array: &ArrayRef, column_type: ColumnType) -> ArrayRef {
     match column_type {
         ColumnType::Boolean | ColumnType::Long | ColumnType::Double => Arc::clone(array),
         _ if is_moment(column_type) => {

@@ -155,8 +155,7 @@ impl Store {
         match self {
             Store::DuckDb(duckdb) => duckdb.find_tables(),
             Store::Postgres(postgres) => postgres.find_tables().await,
-            Store::Sqlite(_) => Err(store::not_with_sqlite("adopt")),
-            Store::Delta(_) => Err(store::not_with_lake("adopt")),
+            Store::Sqlite(_) | Store::Delta(_) => Err(unsupported()),
         }
     }
 
@@ -164,8 +163,7 @@ impl Store {
         match self {
             Store::DuckDb(duckdb) => duckdb.last_synced(table),
             Store::Postgres(postgres) => postgres.last_synced(table).await,
-            Store::Sqlite(_) => Err(store::not_with_sqlite("adopt")),
-            Store::Delta(_) => Err(store::not_with_lake("adopt")),
+            Store::Sqlite(_) | Store::Delta(_) => Err(unsupported()),
         }
     }
 
@@ -173,8 +171,16 @@ impl Store {
         match self {
             Store::DuckDb(duckdb) => duckdb.adopt(batch),
             Store::Postgres(postgres) => postgres.adopt(batch).await,
-            Store::Sqlite(_) => Err(store::not_with_sqlite("adopt")),
-            Store::Delta(_) => Err(store::not_with_lake("adopt")),
+            Store::Sqlite(_) | Store::Delta(_) => Err(unsupported()),
         }
+    }
+}
+
+/// Fivetran lands in neither as hasmore does.
+fn unsupported() -> DestinationError {
+    DestinationError::Refused {
+        code: "adopt_unsupported",
+        message: "`hasmore adopt` takes over tables in DuckDB and Postgres".to_owned(),
+        hint: "adopt them where they are, then `hasmore migrate` the connection here".to_owned(),
     }
 }

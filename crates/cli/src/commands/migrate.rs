@@ -2,9 +2,11 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
-use destination_duckdb::{DuckDb, RowsRead};
-use destination_postgres::{Arrival, Reading};
-use engine::{Batch, ColumnType, Counts, DestinationError, Landed, NulCharacters, Table};
+use destination_delta::Delta;
+use destination_duckdb::DuckDb;
+use destination_postgres::Arrival;
+use destination_sqlite::Sqlite;
+use engine::{Batch, ColumnType, Counts, DestinationError, Landed, NulCharacters, Position, Table};
 
 use super::state::{landed, run_of};
 use crate::arguments::{GlobalArguments, MigrateArguments, StoredConnection};
@@ -77,9 +79,9 @@ pub(crate) async fn copy(from: &Stored, to: &Stored) -> Result<(Landed, Nuls), F
     let (mut moved, mut nuls) = (Landed::default(), Nuls::new());
     for (name, table) in &position.schema().tables {
         let mut counts = Counts::default();
-        let mut read = RowsRead::default();
+        source.begin_table();
         loop {
-            let mut rows = source.read_rows(name, table, &mut read).await?;
+            let mut rows = source.read_rows(name, table).await?;
             if rows.is_empty() {
                 break;
             }
@@ -99,10 +101,12 @@ pub(crate) async fn copy(from: &Stored, to: &Stored) -> Result<(Landed, Nuls), F
     Ok((moved, nuls))
 }
 
-/// Where a connection is read, as of one moment.
+/// Where a connection is read, as of one moment; of a file, where the reading of its table goes on.
 enum Source<'a> {
-    DuckDb(&'a DuckDb),
-    Postgres(Box<Reading>),
+    DuckDb(&'a DuckDb, destination_duckdb::RowsRead),
+    Postgres(Box<destination_postgres::Reading>),
+    Sqlite(&'a Sqlite, destination_sqlite::RowsRead),
+    Delta(Box<destination_delta::Reading>),
 }
 
 impl<'a> Source<'a> {
@@ -110,21 +114,34 @@ impl<'a> Source<'a> {
         Ok(match store {
             Store::DuckDb(duckdb) => {
                 duckdb.begin_reading()?;
-                Source::DuckDb(duckdb)
+                Source::DuckDb(duckdb, destination_duckdb::RowsRead::default())
             }
             Store::Postgres(postgres) => {
                 Source::Postgres(Box::new(postgres.begin_reading().await?))
             }
-            Store::Sqlite(_) => return Err(store::not_with_sqlite("migrate")),
-            Store::Delta(_) => return Err(store::not_with_lake("migrate")),
+            Store::Sqlite(sqlite) => {
+                sqlite.begin_reading()?;
+                Source::Sqlite(sqlite, destination_sqlite::RowsRead::default())
+            }
+            Store::Delta(delta) => Source::Delta(Box::new(delta.begin_reading().await?)),
         })
     }
 
     /// The position as of that moment.
-    async fn position(&mut self) -> Result<engine::Position, DestinationError> {
+    async fn position(&mut self) -> Result<Position, DestinationError> {
         match self {
-            Source::DuckDb(duckdb) => duckdb.position_in_view(),
+            Source::DuckDb(duckdb, _) => duckdb.position_in_view(),
             Source::Postgres(reading) => reading.position().await,
+            Source::Sqlite(sqlite, _) => sqlite.position_in_view(),
+            Source::Delta(reading) => Ok(reading.position()),
+        }
+    }
+
+    fn begin_table(&mut self) {
+        match self {
+            Source::DuckDb(_, read) => *read = destination_duckdb::RowsRead::default(),
+            Source::Sqlite(_, read) => *read = destination_sqlite::RowsRead::default(),
+            Source::Postgres(_) | Source::Delta(_) => {}
         }
     }
 
@@ -132,11 +149,12 @@ impl<'a> Source<'a> {
         &mut self,
         name: &str,
         table: &Table,
-        read: &mut RowsRead,
     ) -> Result<Vec<RecordBatch>, DestinationError> {
         match self {
-            Source::DuckDb(duckdb) => duckdb.read_rows(name, table, read),
+            Source::DuckDb(duckdb, read) => duckdb.read_rows(name, table, read),
             Source::Postgres(reading) => reading.read_rows(name, table).await,
+            Source::Sqlite(sqlite, read) => sqlite.read_rows(name, table, read),
+            Source::Delta(reading) => reading.read_rows(name, table).await,
         }
     }
 }
@@ -145,6 +163,8 @@ impl<'a> Source<'a> {
 enum Goal<'a> {
     DuckDb(&'a mut DuckDb),
     Postgres(Box<Arrival>),
+    Sqlite(&'a mut Sqlite),
+    Delta(&'a mut Delta),
 }
 
 impl<'a> Goal<'a> {
@@ -157,8 +177,14 @@ impl<'a> Goal<'a> {
             Store::Postgres(postgres) => {
                 Goal::Postgres(Box::new(postgres.begin_copy(batch).await?))
             }
-            Store::Sqlite(_) => return Err(store::not_with_sqlite("migrate")),
-            Store::Delta(_) => return Err(store::not_with_lake("migrate")),
+            Store::Sqlite(sqlite) => {
+                sqlite.begin_copy(batch)?;
+                Goal::Sqlite(sqlite)
+            }
+            Store::Delta(delta) => {
+                delta.begin_copy(batch).await?;
+                Goal::Delta(delta)
+            }
         })
     }
 
@@ -171,6 +197,8 @@ impl<'a> Goal<'a> {
         match self {
             Goal::DuckDb(duckdb) => duckdb.copy_rows(name, table, rows),
             Goal::Postgres(arrival) => arrival.copy_rows(name, table, rows).await,
+            Goal::Sqlite(sqlite) => sqlite.copy_rows(name, table, &rows),
+            Goal::Delta(delta) => delta.copy_rows(name, table, rows),
         }
     }
 
@@ -178,6 +206,8 @@ impl<'a> Goal<'a> {
         match self {
             Goal::DuckDb(duckdb) => duckdb.end_copy(batch, moved),
             Goal::Postgres(arrival) => arrival.end_copy(batch, moved).await,
+            Goal::Sqlite(sqlite) => sqlite.end_copy(batch, moved),
+            Goal::Delta(delta) => delta.end_copy(batch, moved).await,
         }
     }
 }

@@ -5,6 +5,11 @@ use super::codes::destination;
 
 pub(super) const ALL: &[Explanation] = &[
     destination(
+        "adopt_unsupported",
+        "`hasmore adopt` takes over tables that Fivetran made in DuckDB or Postgres, and this is another destination.",
+        "Adopt the tables where they are; `hasmore migrate` then brings the connection here.",
+    ),
+    destination(
         "column_in_use",
         "A column must become wider, and a view or rule in Postgres depends on it; the message names it.",
         "Drop the view, sync, and create it again. A view that casts the column to the type that it needs goes on as before.",
@@ -103,16 +108,6 @@ pub(super) const ALL: &[Explanation] = &[
         "name_collision",
         "A table would have a name that something else in the schema has already, apart from its case.",
         "Rename one of them, or choose another namespace.",
-    ),
-    destination(
-        "not_with_lake",
-        "`hasmore migrate` and `hasmore adopt` read and write databases, not lakes.",
-        "Let the connection sync into the lake from its beginning.",
-    ),
-    destination(
-        "not_with_sqlite",
-        "`hasmore migrate` and `hasmore adopt` read and write DuckDB and Postgres.",
-        "Let the connection sync into the other destination from its beginning.",
     ),
     destination(
         "position_moved",

@@ -149,17 +149,15 @@ fn a_log_in_a_bucket_goes_on_from_its_checkpoint() {
     assert!(numbers.iter().all(|(id, n)| (*id == "0") == (*n == "2")), "{numbers:?}");
 }
 
-/// What is for databases says so, and nothing is written.
+/// What Fivetran makes is elsewhere.
 #[test]
-fn a_lake_is_neither_migrated_nor_adopted() {
+fn tables_of_a_lake_are_not_adopted() {
     let folder = tempfile::tempdir().expect("a folder");
+    let config = "destination: {to: 'delta:lake'}\nconnections:\n  orders: {url: 'http://127.0.0.1:1'}\n  sales: {url: 'http://127.0.0.1:1'}\n";
+    write(folder.path(), "hasmore.yaml", config);
     let function = FakeFunction::start([page(r#"[{"id":1}]"#, "{}", false)]);
-    let config = format!(
-        "destination: {{to: shop.duckdb}}\nconnections:\n  orders: {{url: '{}'}}\n",
-        function.url()
-    );
-    write(folder.path(), "hasmore.yaml", &config);
     let hasmore = |words: &[&str]| Hasmore::new(folder.path()).args(words.iter().copied()).run();
-    hasmore(&["sync"]).expect_code(0);
-    hasmore(&["migrate", "orders", "--to", "delta:lake"]).expect_error(4, "not_with_lake");
+    let sync = ["sync", "--url", &function.url(), "--to", "delta:lake", "--name", "orders"];
+    hasmore(&sync).expect_code(0);
+    hasmore(&["adopt", "sales", "--state", "{}"]).expect_error(4, "adopt_unsupported");
 }

@@ -120,6 +120,37 @@ fn a_connection_moves_there_and_back_and_goes_on() {
     assert_eq!(all_rows(&folder.join("fourth.duckdb"), name), all_rows(&third, name));
 }
 
+/// From file to file to lake and back, nothing is another; and the function goes on in each.
+#[test]
+fn a_connection_moves_through_sqlite_and_a_lake() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let function = FakeFunction::start([Answer::json(FIRST.to_owned())]);
+    configure(folder, "shop", &function.url(), "first.duckdb");
+    run(folder, &["sync"]).expect_code(0);
+    let first = all_rows(&folder.join("first.duckdb"), "shop");
+    let places = ["first.duckdb", "a.sqlite", "delta:lake", "b.sqlite", "second.duckdb"];
+    for pair in places.windows(2) {
+        let moved = run(folder, &["migrate", "shop", "--from", pair[0], "--to", pair[1]]);
+        let moved = moved.expect_code(0);
+        assert!(moved.stdout.contains("4 tables and the position are in"), "{}", moved.stdout);
+    }
+    assert_eq!(all_rows(&folder.join("second.duckdb"), "shop"), first, "there and back");
+    for place in &places[1..4] {
+        run(folder, &["migrate", "shop", "--from", "first.duckdb", "--to", place])
+            .expect_error(4, "connection_exists");
+        function.take_received();
+        function.then([page(r#"[{"id":9}]"#, r#"{"p":2}"#, false), Answer::json(r#"{"state":{"p":3},"insert":{"prices":[{"id":1,"v":3,"at":"2024-01-03T00:00:00Z"}],"kinds":[{"id":3,"l":7}],"clicks":[{"u":"b"}]},"delete":{"gone":[{"id":2,"k":"y"}]},"hasMore":false}"#.to_owned())]);
+        configure(folder, "shop", &function.url(), place);
+        run(folder, &["sync"]).expect_code(0);
+        let last = run(folder, &["sync", "--json"]).expect_code(0).json_lines().remove(0);
+        assert_eq!(last["tables"]["gone"]["deleted"], 1, "{place}: {last}");
+        assert_eq!(last["tables"]["kinds"]["updated"], 1, "{place}: {last}");
+        assert_eq!(last["tables"]["prices"]["inserted"], 1, "{place}: {last}");
+        assert_eq!(function.received()[0].state(), r#"{"p":1}"#);
+    }
+}
+
 #[test]
 fn what_is_in_the_way_is_told_and_nothing_is_written() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -147,6 +178,14 @@ fn what_is_in_the_way_is_told_and_nothing_is_written() {
         .expect_error(4, "unmanaged_table");
     let tables = run(folder, &["tables", "--to", "b.duckdb", "--json"]).expect_code(0);
     assert_eq!(tables.json_lines().len(), 1, "only the other connection is there");
+    for place in ["b.sqlite", "delta:lake"] {
+        let migrate = |words: &[&str], place| migrate(&[words, &["--to", place]].concat());
+        migrate(&["other", "--from", "b.duckdb"], place).expect_code(0);
+        let unmanaged = migrate(&["orders", "--from", "a.duckdb"], place);
+        unmanaged.expect_error(4, "unmanaged_table");
+        let tables = run(folder, &["tables", "--to", place, "--json"]).expect_code(0);
+        assert_eq!(tables.json_lines().len(), 1, "{place}");
+    }
 
     let namespace = Namespace::new();
     let server = namespace.url();

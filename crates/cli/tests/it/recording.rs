@@ -255,7 +255,7 @@ fn check_stored(to: &str) {
         two_functions(folder.path(), old, new);
         let config = folder.path().join("hasmore.yaml");
         let text = std::fs::read_to_string(&config).expect("a configuration");
-        let elsewhere = text.replace("landed.duckdb", to);
+        let elsewhere = text.replace("landed.duckdb", &format!("'{to}'"));
         assert!(to == "landed.duckdb" || elsewhere != text, "{text}");
         std::fs::write(config, elsewhere).expect("a configuration");
     };
@@ -282,5 +282,7 @@ fn check_stored(to: &str) {
 #[test]
 fn a_diff_with_what_has_landed_does_not_call_the_old_function() {
     check_stored("landed.duckdb");
+    check_stored("landed.sqlite");
+    check_stored("delta:landed");
     check_stored(&Namespace::new().url());
 }

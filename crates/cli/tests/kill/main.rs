@@ -20,6 +20,9 @@ const LIFE_MS: std::ops::Range<u64> = 5..260;
 /// Lives that run to their end count for nothing; there may not be too many of them.
 const LIVES_MAX: usize = 1000;
 const FINISH_MAX: Duration = Duration::from_secs(120);
+/// Of a migration into each kind of destination.
+const MIGRATION_KILLS: usize = 30;
+const MIGRATION_MS: std::ops::Range<u64> = 5..160;
 /// Between two terminations: some hit the same commit twice, some a later one.
 const PAUSE_MS: std::ops::Range<u64> = 1..60;
 
@@ -115,6 +118,41 @@ fn a_hundred_terminated_backends_lose_nothing_and_double_nothing() {
     println!("{terminated} terminations, {finished} syncs to their end, {failed} that failed");
 }
 
+type Make = fn(&std::path::Path, &str) -> Place;
+
+/// A connection on its way to another destination: whatever a death leaves behind, it is there whole or not at
+/// all, the next try is not in its way, and where it comes from nothing has changed.
+#[test]
+fn a_killed_migration_has_brought_all_or_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, from) = (Source::start(), Place::file(folder.path(), "from.duckdb"));
+    source.grow();
+    finish(&source.url(), &from);
+    let expected = facts::tables(&from);
+    let mut chance = Chance(0x5eed);
+    let kinds: [(Make, &str); 3] =
+        [(Place::file, "duckdb"), (Place::sqlite, "sqlite"), (Place::lake, "lake")];
+    for (make, kind) in kinds {
+        let (mut kills, mut arrived, mut tries) = (0, 0, 0);
+        let next = |arrived: usize| make(folder.path(), &format!("{arrived}.{kind}"));
+        let mut to = next(arrived);
+        while kills < MIGRATION_KILLS || arrived == 0 {
+            tries += 1;
+            assert!(tries < LIVES_MAX, "{kills} kills, {arrived} arrivals");
+            let mut life = migrate(&from, &to);
+            let life_time = Duration::from_millis(chance.within(MIGRATION_MS));
+            kills += usize::from(!end_within(&mut life, life_time));
+            if let Some(tables) = facts::tables(&to) {
+                assert!(Some(&tables) == expected.as_ref(), "after {kills} kills");
+                arrived += 1;
+                to = next(arrived);
+            }
+        }
+        println!("{kind}: {kills} kills, {arrived} arrivals");
+    }
+    assert!(facts::tables(&from) == expected, "where it came from");
+}
+
 fn compare(place: &Place, undisturbed: &Place, source: &Source) {
     facts::check(place, "at the end");
     finish(&source.url(), undisturbed);
@@ -124,9 +162,17 @@ fn compare(place: &Place, undisturbed: &Place, source: &Source) {
 }
 
 fn start(url: &str, place: &Place) -> Child {
+    let line = ["sync", "-q", "--name", place.connection(), "--url", url, "--to", &place.to()];
+    run(&[&line[..], &["--batch-rows", "400"]].concat())
+}
+
+fn migrate(from: &Place, to: &Place) -> Child {
+    run(&["migrate", "-q", from.connection(), "--from", &from.to(), "--to", &to.to()])
+}
+
+fn run(line: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_hasmore"))
-        .args(["sync", "-q", "--name", place.connection(), "--url", url, "--to", &place.to()])
-        .args(["--batch-rows", "400"])
+        .args(line)
         .current_dir(std::env::temp_dir())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
