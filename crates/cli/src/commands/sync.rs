@@ -96,7 +96,7 @@ async fn pull(
     store::find_salt(connection, run).await?;
     let mut destination = store::open(connection).await?;
     if arguments.range.from.is_some() {
-        has_synced(&mut destination).await?;
+        check_for_range(&mut destination).await?;
     }
     let (objects, calls) = Objects::of(&function, Ahead::new(Arc::clone(&function)));
     let on_event = &mut |event: SyncEvent<'_>| {
@@ -112,11 +112,18 @@ async fn pull(
     ended.map(|_| ()).map_err(Failure::from)
 }
 
-/// A range is no first sync: what a first sync does not show may be marked as deleted.
-async fn has_synced(destination: &mut impl Destination) -> Result<(), Failure> {
-    if *destination.position().await?.state() == State::default() {
-        let message = "nothing has been synced yet, or the state was reset";
-        return Err(Failure::new("nothing_synced", message).hint("sync without `--from` first"));
+/// A range is no first sync, and no end of one that was interrupted, nor of a resync: what these do not see
+/// may be marked as deleted, or left behind.
+async fn check_for_range(destination: &mut impl Destination) -> Result<(), Failure> {
+    let position = destination.position().await?;
+    let refused = |code, message: &str| {
+        Err(Failure::new(code, message.to_owned()).hint("sync without `--from` first"))
+    };
+    if *position.state() == State::default() {
+        return refused("nothing_synced", "nothing has been synced yet, or the state was reset");
+    }
+    if position.chain().is_some() {
+        return refused("sync_under_way", "the last sync, or a resync, has not reached its end");
     }
     Ok(())
 }

@@ -81,7 +81,7 @@ pub(super) const ALL: &[Explanation] = &[
     ),
     config(
         "sync_under_way",
-        "A range was asked for (`--from`) while a sync that was cut short waits to be ended.",
+        "A range was asked for (`--from`) while a sync or a resync that was cut short waits to be ended.",
         "Sync without `--from` first.",
     ),
     function(

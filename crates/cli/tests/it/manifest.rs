@@ -101,3 +101,36 @@ fn a_range_of_the_past_is_read_beside_what_syncs_have_reached() {
     assert_eq!(ids.concat(), ["1", "2", "3", "4", "5"]);
     sync(&["--from", "soon"]).expect_error(2, "usage");
 }
+
+/// What a sync or a resync that stopped half-way has not seen is not for a range to conclude.
+#[test]
+fn a_range_does_not_end_what_has_not_reached_its_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = || Answer::json(r#"{"data":[{"id":1,"at":"2024-01-01"}],"more":true}"#);
+    let last = || Answer::json(r#"{"data":[{"id":2,"at":"2024-01-02"}],"more":false}"#);
+    let gone = || Answer::status(404, "");
+    let api = FakeFunction::start([page(), last(), page(), gone()]);
+    let text = format!(
+        "name: shop\nbase_url: '{}'\ncall: {{pages: 1}}\npagination: {{page: {{to: query.page}}, has_more: body.more}}\ntables:\n  items: {{records: data, primary_key: id, cursor: {{field: at, to: query.since}}}}\n",
+        api.url()
+    );
+    write(folder.path(), "shop.yaml", &text);
+    write(
+        folder.path(),
+        "hasmore.yaml",
+        "destination: {to: w.duckdb}\nconnections: {shop: {manifest: shop.yaml, limits: {batch_rows: 1}}}\n",
+    );
+    let hasmore = |line: &[&str]| Hasmore::new(folder.path()).args(line).run();
+    hasmore(&["sync"]).expect_code(0);
+    hasmore(&["resync", "shop", "--table", "items"]).expect_code(0);
+    hasmore(&["sync"]).expect_error(3, "source_refused");
+    let asked = api.received().len();
+    let range = ["sync", "--from", "2024-01-02"];
+    hasmore(&range).expect_error(2, "sync_under_way");
+    assert_eq!(api.received().len(), asked, "nothing is asked for");
+    api.then([last(), last()]);
+    hasmore(&["sync"]).expect_code(0);
+    hasmore(&range).expect_code(0);
+    let live = "SELECT id FROM shop.items WHERE _fivetran_deleted IS NOT TRUE ORDER BY id";
+    assert_eq!(query(&folder.path().join("w.duckdb"), live).concat(), ["1", "2"]);
+}
