@@ -41,7 +41,8 @@ fn environment(name: &str) -> Result<PathBuf, String> {
     program::read(
         Command::new(folder.join("bin/python"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(["--require-hashes", "--requirement"])
+            // The list is whole, but for ziglang, with which cargo-lambda would compile.
+            .args(["--require-hashes", "--no-deps", "--requirement"])
             .arg(&requirements),
     )
     .map_err(|error| format!("the tests' Python packages cannot be installed: {error}"))?;

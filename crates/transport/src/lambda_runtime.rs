@@ -96,9 +96,9 @@ impl LambdaRuntime {
         }
         let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
         let id = text(REQUEST_ID).ok_or_else(|| broken("an invocation without an id"))?.to_owned();
-        let deadline = text(DEADLINE_MS).and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+        let deadline = text(DEADLINE_MS).and_then(|ms| ms.parse().ok());
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let left = deadline.map(|deadline| deadline.saturating_sub(now));
+        let left = deadline.map(|deadline| left_until(deadline, now));
         let event = body::read_body(&HeaderMap::new(), event, REQUEST_BYTES_MAX).await;
         let event = event.map_err(|_| broken("an invocation that broke off"))?;
         Ok(Invocation { id, event, left })
@@ -199,6 +199,14 @@ impl LambdaRuntime {
             io::Error::other(format!("the Lambda Runtime API: {}", body::innermost(&error)))
         })
     }
+}
+
+/// Lambda tells the moment, in milliseconds since 1970; cargo-lambda, which runs functions on a laptop, tells how
+/// many are left.
+fn left_until(deadline_ms: u64, now: Duration) -> Duration {
+    const YEAR_2001_MS: u64 = 1_000_000_000_000;
+    let deadline = Duration::from_millis(deadline_ms);
+    if deadline_ms < YEAR_2001_MS { deadline } else { deadline.saturating_sub(now) }
 }
 
 /// Rows, their JSON and what is sent of it lie in memory side by side.

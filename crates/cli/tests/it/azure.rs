@@ -1,11 +1,13 @@
 //! Functions of Azure's, by key and by Entra ID: its token endpoints are scripts written from Microsoft's
 //! published interface.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::support::{Answer, Ended, FakeFunction, Hasmore, Received, write};
+use crate::support::{Answer, Ended, FakeFunction, Hasmore, Received, python, query, write};
 
 const PAGE: &str = r#"{"state":{"n":1},"insert":{"t":[{"a":1}]},"hasMore":false}"#;
 const MORE: &str = r#"{"state":{"n":0},"insert":{"t":[{"a":0}]},"hasMore":true}"#;
@@ -177,4 +179,87 @@ fn azure_is_checked_before_anything_is_sent() {
     check("url: http://localhost\n    azure: {key: '${K}', resource: a}", "keep one of `key` and");
     check("url: http://localhost\n    azure: {key: '${K}'}\n    google: {}", "keep one of `azure`");
     check("url: http://localhost\n    azure: {key: of-the-file}", "the secret `key` stands in");
+}
+
+/// A function as Microsoft's documentation has them written, and a host that gives it what the Functions host
+/// gives: requests and responses of `azure.functions`, behind the function's key.
+const HOST: &str = r#"
+import json, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import azure.functions as func
+
+def main(req: func.HttpRequest) -> func.HttpResponse:
+    try:
+        request = req.get_json()
+    except ValueError:
+        return func.HttpResponse("no JSON", status_code=400)
+    n = request["state"].get("n", 0)
+    if request["secrets"]["apiKey"] != "secret-of-the-test":
+        report = {"errorMessage": "the API is closed", "errorType": "Closed", "stackTrace": []}
+        return func.HttpResponse(json.dumps(report), status_code=500, mimetype="application/json")
+    answer = {
+        "state": {"n": n + 1},
+        "insert": {"t": [{"id": n, "text": "größe"}]},
+        "schema": {"t": {"primary_key": ["id"]}},
+        "hasMore": n < 2,
+    }
+    return func.HttpResponse(json.dumps(answer), mimetype="application/json")
+
+class Host(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.path != "/api/orders" or self.headers.get("x-functions-key") != "key of the==function":
+            return self.answer(401, {}, b"")
+        host = f"http://{self.headers['host']}{self.path}"
+        request = func.HttpRequest(
+            method="POST", url=host, headers=dict(self.headers), params={}, route_params={}, body=body)
+        response = main(request)
+        headers = {"content-type": f"{response.mimetype}; charset={response.charset}"}
+        self.answer(response.status_code, headers, response.get_body())
+
+    def answer(self, status, headers, body):
+        self.send_response(status)
+        for name, value in {**headers, "content-length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+server = ThreadingHTTPServer(("127.0.0.1", 0), Host)
+print(server.server_port, flush=True)
+server.serve_forever()
+"#;
+
+#[test]
+fn f_010_a_function_of_microsofts_own_types_is_called_by_its_key() {
+    let mut host = Command::new(python())
+        .args(["-c", HOST])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python starts");
+    let mut port = String::new();
+    let out = host.stdout.take().expect("a pipe");
+    BufReader::new(out).read_line(&mut port).expect("a port");
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = format!(
+        "connections:\n  orders:\n    url: http://127.0.0.1:{}/api/orders\n    azure: {{key: '${{ORDERS_KEY}}'}}\n    secrets: {{apiKey: '${{API_KEY}}'}}\n    destination: {{to: a.duckdb}}\n",
+        port.trim()
+    );
+    write(folder.path(), "hasmore.yaml", &config);
+    let sync = |key: &str, secret: &str| {
+        let sync = Hasmore::new(folder.path()).args(["sync"]);
+        sync.env("ORDERS_KEY", key).env("API_KEY", secret).run()
+    };
+    sync("key of the==function", "secret-of-the-test").expect_code(0);
+    let rows = query(&folder.path().join("a.duckdb"), "SELECT id, text FROM orders.t ORDER BY 1");
+    assert_eq!(rows, [["0", "größe"], ["1", "größe"], ["2", "größe"]]);
+    sync("another key", "secret-of-the-test").expect_error(2, "function_access_denied");
+    let closed = sync("key of the==function", "wrong").expect_error(3, "function_error");
+    assert!(closed.stderr.contains("Closed: the API is closed"), "{}", closed.stderr);
+    host.kill().expect("it is running");
+    host.wait().expect("it ends");
 }

@@ -1,15 +1,17 @@
 //! F-070: the seed's conversation through every way to deploy a manifest: `hasmore package`, what it wrote run as
 //! its cloud runs it, `hasmore sync` in front of it, DuckDB.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use moto::Moto;
 use serde_json::Value;
 
-use crate::support::{Answer, FakeFunction, Hasmore, Received, invoke, query, write};
+use crate::support::{Answer, FakeFunction, Hasmore, Received, invoke, python, query, write};
 
 const MANIFEST: &str = "
 name: seed
@@ -82,9 +84,20 @@ fn package(folder: &Path, api: &FakeFunction, target: &str) -> PathBuf {
     package
 }
 
+/// A process that ends with the test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The program of a package while it serves.
 struct Served {
-    process: Child,
+    _process: Process,
     url: String,
 }
 
@@ -94,23 +107,15 @@ impl Served {
         assert_eq!(mode & 0o111, 0o111, "everybody may run {program}");
         let mut command = Command::new(folder.join(program));
         command.current_dir(folder).envs(environment.iter().copied()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("the program starts");
-        let mut lines = BufReader::new(process.stderr.take().expect("a pipe"));
+        let mut process = Process(command.spawn().expect("the program starts"));
+        let mut lines = BufReader::new(process.0.stderr.take().expect("a pipe"));
         let mut first = String::new();
         lines.read_line(&mut first).expect("a line");
         let url = first.trim_end().strip_prefix("serving at ").expect("an address");
         let url = url.replace("0.0.0.0", "127.0.0.1");
         // What it tells later must not fill the pipe.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        Served { process, url }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        Served { _process: process, url }
     }
 }
 
@@ -176,6 +181,49 @@ fn f_070_f_013_f_055_the_seeds_conversation_with_a_lambda() {
     }
 }
 
+/// Lambda as cargo-lambda plays it: neither its Invoke nor its Runtime API is ours.
+#[test]
+fn f_012_f_070_the_seeds_conversation_with_a_lambda_in_cargo_lambda() {
+    let (folder, api) = (tempfile::tempdir().expect("a folder"), api());
+    let unpacked = package(folder.path(), &api, "lambda");
+    let port = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = port.local_addr().expect("an address");
+    drop(port);
+    // It looks for the functions of a Cargo project, and needs none of them.
+    write(folder.path(), "Cargo.toml", "[package]\nname = \"seed\"\nversion = \"1.0.0\"\n");
+    std::fs::create_dir(folder.path().join("src")).expect("a folder");
+    write(folder.path(), "src/main.rs", "fn main() {}\n");
+    let played = Command::new(python().with_file_name("cargo-lambda"))
+        .args(["lambda", "watch", "--only-lambda-apis", "--invoke-address", "127.0.0.1"])
+        .args(["--invoke-port", &address.port().to_string()])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let _played = Process(played.expect("cargo-lambda starts"));
+    let end = Instant::now() + Duration::from_secs(30);
+    while TcpStream::connect(address).is_err() {
+        assert!(Instant::now() < end, "cargo-lambda listens");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let lambda = Command::new(unpacked.join("bootstrap"))
+        .current_dir(&unpacked)
+        .env("AWS_LAMBDA_RUNTIME_API", format!("{address}/.rt"))
+        .env("AWS_LAMBDA_FUNCTION_NAME", "_")
+        .stderr(Stdio::null())
+        .spawn();
+    let _lambda = Process(lambda.expect("the program starts"));
+    let hasmore = || {
+        Hasmore::new(folder.path())
+            .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+            .env("AWS_REGION", "eu-west-1")
+            .env("AWS_ENDPOINT_URL_LAMBDA", &format!("http://{address}"))
+    };
+    three_syncs(folder.path(), hasmore, "lambda: _");
+    assert_eq!(api.received().len(), 5);
+}
+
 #[test]
 fn f_070_the_seeds_conversation_with_a_container_on_its_port() {
     let (folder, api) = (tempfile::tempdir().expect("a folder"), api());
@@ -220,8 +268,7 @@ fn f_014_f_070_the_seeds_conversation_with_an_azure_function() {
 
 /// The same request to the worker, and its answer.
 fn forward(worker: &str, received: &Received) -> Answer {
-    use std::io::Write;
-    let mut connection = std::net::TcpStream::connect(worker).expect("the worker listens");
+    let mut connection = TcpStream::connect(worker).expect("the worker listens");
     let mut head = format!("{}\r\n", received.line);
     for (name, value) in received.headers.iter().filter(|(name, _)| name != "connection") {
         head.push_str(&format!("{name}: {value}\r\n"));

@@ -17,6 +17,8 @@ use object_store::{
     ClientOptions, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
 };
 
+use walkdir::WalkDir;
+
 use super::pattern::FilePattern;
 #[cfg(feature = "sftp")]
 use super::sftp::{Address, SftpServer};
@@ -50,6 +52,8 @@ pub(crate) enum Place {
     Url(Arc<UrlFile>),
 }
 
+/// Where the paths of this machine begin.
+const THIS_MACHINE: &str = "/";
 /// More files behind one path are not listed.
 const LISTED_MAX: usize = 1_000_000;
 /// What a store answers with an error is tried again for so long.
@@ -85,7 +89,7 @@ impl Stores {
             let (base, pattern) = local(rest, folder).map_err(wrong)?;
             let pattern = FilePattern::inside(&base, pattern)?;
             let store = self.made("local", || Ok(Arc::new(LocalFileSystem::new())))?;
-            return Ok(Place::Objects { store, shown: "/".into(), pattern });
+            return Ok(Place::Objects { store, shown: THIS_MACHINE.into(), pattern });
         }
         if scheme == Scheme::Sftp {
             return self.on_server(rest, storage, folder);
@@ -328,6 +332,9 @@ async fn objects(
             Err(error) => Err(error.into()),
         };
     }
+    if shown == THIS_MACHINE {
+        refuse_unlisted_names(pattern)?;
+    }
     let fits = |meta: &ObjectMeta| pattern.fits(meta.location.as_ref());
     let folder = key(pattern.folder())?;
     let mut files = Vec::new();
@@ -350,6 +357,27 @@ async fn objects(
         files.extend(inside.objects.into_iter().filter(fits).map(listed));
     }
     Ok(files)
+}
+
+/// The crate that lists this machine's files takes names that end with `#` and digits for its own, and leaves
+/// them out. None is left behind without a word.
+fn refuse_unlisted_names(pattern: &FilePattern) -> Result<(), FileError> {
+    let depth = if pattern.is_deep() { usize::MAX } else { 1 };
+    let folder = format!("/{}", pattern.folder());
+    let all = WalkDir::new(folder).follow_links(true).max_depth(depth);
+    // What cannot be looked into, the list itself tells.
+    for entry in all.into_iter().flatten().filter(|entry| entry.file_type().is_file()) {
+        let Some(path) = entry.path().to_str() else { continue };
+        let end = path.rsplit_once('#').map_or("", |(_, end)| end);
+        let is_left_out = !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+        if is_left_out && pattern.fits(path.trim_start_matches('/')) {
+            return Err(FileError::Refused {
+                message: format!("{path} cannot be read: its name ends with # and digits"),
+                hint: "rename the file, or give paths of `files` that it does not fit",
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Why there is no list: a bucket that is not there is no file that is gone.

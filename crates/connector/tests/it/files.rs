@@ -153,6 +153,28 @@ async fn names_may_have_any_characters() {
     }
 }
 
+/// The crate that lists files keeps such names to itself.
+#[tokio::test]
+async fn a_name_that_cannot_be_listed_is_told_and_not_left_behind() {
+    for pattern in ["in/*", "in/**/*", "in/*#12"] {
+        let folder = Folder::new("{files: '{}/in/*', format: csv}", "").await;
+        folder.write("in/a.csv", csv(1..2), 10);
+        folder.write("in/report #12", csv(2..3), 10);
+        folder.write("elsewhere#7", csv(3..4), 10);
+        let mut platform = Platform::new(&folder.text.replace("in/*", pattern), &folder.api);
+        let refused = platform.sync().await.expect_err(pattern);
+        assert!(told(&refused).contains("in/report #12 cannot be read"), "{}", told(&refused));
+        assert!(platform.tables.is_empty(), "nothing has landed");
+    }
+    // One that is not asked for is in nobody's way.
+    let folder = Folder::new("{files: '{}/in/*.csv', format: csv}", "").await;
+    folder.write("in/a.csv", csv(1..2), 10);
+    folder.write("in/report #12", csv(2..3), 10);
+    let mut platform = folder.platform();
+    platform.sync().await.expect("a sync");
+    assert_eq!(platform.ids("items"), [1]);
+}
+
 #[tokio::test]
 async fn relative_paths_begin_in_the_manifests_folder() {
     let folder = Folder::new("{files: ['in/*.csv', '../*/one.csv'], format: csv}", "").await;
