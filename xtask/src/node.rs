@@ -46,6 +46,11 @@ pub(crate) fn set_up_azurite() -> Result<NodeTier, String> {
     tier("the Azurite tier", install_azurite())
 }
 
+/// Installs serverless-offline and Google's framework for Node.js, or says why not.
+pub(crate) fn set_up_serverless() -> Result<NodeTier, String> {
+    tier("the serverless tier", install_serverless())
+}
+
 fn tier(name: &str, outcome: Result<PathBuf, String>) -> Result<NodeTier, String> {
     match outcome {
         Ok(folder) => Ok(NodeTier::Ready(folder)),
@@ -77,6 +82,13 @@ fn install() -> Result<PathBuf, String> {
 fn install_azurite() -> Result<PathBuf, String> {
     packages("azurite", "installing Azurite (a minute, once)", |npm| {
         // What its packages would run when they are installed is for Windows.
+        npm.arg("--ignore-scripts");
+        Ok(())
+    })
+}
+
+fn install_serverless() -> Result<PathBuf, String> {
+    packages("serverless", "installing serverless-offline (a minute, once)", |npm| {
         npm.arg("--ignore-scripts");
         Ok(())
     })

@@ -41,7 +41,7 @@ pub(crate) fn build() -> Result<(), String> {
 pub(crate) fn lint() -> Result<(), String> {
     let mut phases = Phases::start();
     let outcome = lint_phases(&mut phases);
-    close(&phases, outcome.map(|()| "formatting and clippy are clean"))
+    close(&phases, outcome.map(|()| "formatting and clippy are clean".to_owned()))
 }
 
 pub(crate) fn test(rest: &[String]) -> Result<(), String> {
@@ -107,40 +107,50 @@ fn lint_phases(phases: &mut Phases) -> Result<(), String> {
     })
 }
 
+/// What npm installs, by name, and the variable that tells the tests where it is.
+const TIERS: [(&str, &str, fn() -> Result<NodeTier, String>); 3] = [
+    ("node runtime client tier", "HASMORE_TEST_NODE_RIC", node::set_up),
+    ("azurite tier", "HASMORE_TEST_AZURITE", node::set_up_azurite),
+    ("serverless tier", "HASMORE_TEST_SERVERLESS", node::set_up_serverless),
+];
+
 /// The verdict says what was left out.
-fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<&'static str, String> {
+fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<String, String> {
     let cargo = phases.phase("library", Cargo::set_up, |cargo| cargo.duckdb.describe())?;
     let python = phases.phase("python packages", python::set_up, |folder| {
         format!("ready in {}", folder.display())
     })?;
-    let node = phases.phase("node runtime client tier", node::set_up, NodeTier::describe)?;
-    let azurite = phases.phase("azurite tier", node::set_up_azurite, NodeTier::describe)?;
+    let mut tiers = Vec::new();
+    for (name, variable, set_up) in TIERS {
+        let tier = phases.phase(name, set_up, NodeTier::describe)?;
+        tiers.push((name, variable, tier));
+    }
 
     phases
         .phase("openssh", openssh::Programs::obtain, |_| "its server can be started".to_owned())?;
     let postgres = phases.phase("postgres", postgres::set_up, Postgres::describe)?;
 
     let mut environment = vec![("HASMORE_TEST_VENV", python)];
-    let mut verdict = "all tests passed, without the node runtime client tier";
-    if let NodeTier::Ready(folder) = node {
-        environment.push(("HASMORE_TEST_NODE_RIC", folder));
-        verdict = "all tests passed";
-    }
-    if let NodeTier::Ready(folder) = azurite {
-        environment.push(("HASMORE_TEST_AZURITE", folder));
-    } else {
-        verdict = "all tests passed, without those of Azurite";
+    let mut skipped = Vec::new();
+    for (name, variable, tier) in tiers {
+        match tier {
+            NodeTier::Ready(folder) => environment.push((variable, folder)),
+            NodeTier::Skipped(_) => skipped.push(name),
+        }
     }
     environment.push((postgres_cluster::VARIABLE, postgres.url().into()));
     phases.step("tests", || run_tests(&cargo, &environment, rest))?;
     // Words that choose tests mean tests of code, not of documentation.
     if !rest.is_empty() {
-        return Ok("the chosen tests passed");
+        return Ok("the chosen tests passed".to_owned());
     }
     phases.step("documentation tests", || {
         program::run(&mut cargo.command(&["test", "--workspace", "--doc"]))
     })?;
-    Ok(verdict)
+    if skipped.is_empty() {
+        return Ok("all tests passed".to_owned());
+    }
+    Ok(format!("all tests passed, without: {}", skipped.join(", ")))
 }
 
 /// How long each fuzz test makes up input; a minute unless it is set.
@@ -170,7 +180,7 @@ fn run_tests(
     program::run(&mut tests)
 }
 
-fn close(phases: &Phases, outcome: Result<&'static str, String>) -> Result<(), String> {
-    phases.summary(outcome.as_ref().copied().unwrap_or("FAILED"));
+fn close(phases: &Phases, outcome: Result<String, String>) -> Result<(), String> {
+    phases.summary(outcome.as_deref().unwrap_or("FAILED"));
     outcome.map(|_| ())
 }

@@ -38,6 +38,7 @@ mod requests;
 mod schema;
 mod secrets;
 mod serve;
+mod serverless;
 mod setup_test;
 mod sqlite;
 #[cfg(target_os = "linux")]
