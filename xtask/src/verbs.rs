@@ -107,11 +107,26 @@ fn lint_phases(phases: &mut Phases) -> Result<(), String> {
     })
 }
 
-/// What npm installs, by name, and the variable that tells the tests where it is.
-const TIERS: [(&str, &str, fn() -> Result<NodeTier, String>); 3] = [
-    ("node runtime client tier", "HASMORE_TEST_NODE_RIC", node::set_up),
-    ("azurite tier", "HASMORE_TEST_AZURITE", node::set_up_azurite),
-    ("serverless tier", "HASMORE_TEST_SERVERLESS", node::set_up_serverless),
+/// What npm installs for some of the tests.
+struct Tier {
+    name: &'static str,
+    /// Tells the tests where it is.
+    variable: &'static str,
+    set_up: fn() -> Result<NodeTier, String>,
+}
+
+const TIERS: [Tier; 3] = [
+    Tier {
+        name: "node runtime client tier",
+        variable: "HASMORE_TEST_NODE_RIC",
+        set_up: node::set_up,
+    },
+    Tier { name: "azurite tier", variable: "HASMORE_TEST_AZURITE", set_up: node::set_up_azurite },
+    Tier {
+        name: "serverless tier",
+        variable: "HASMORE_TEST_SERVERLESS",
+        set_up: node::set_up_serverless,
+    },
 ];
 
 /// The verdict says what was left out.
@@ -121,9 +136,8 @@ fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<String, String> {
         format!("ready in {}", folder.display())
     })?;
     let mut tiers = Vec::new();
-    for (name, variable, set_up) in TIERS {
-        let tier = phases.phase(name, set_up, NodeTier::describe)?;
-        tiers.push((name, variable, tier));
+    for Tier { name, variable, set_up } in TIERS {
+        tiers.push((name, variable, phases.phase(name, set_up, NodeTier::describe)?));
     }
 
     phases
