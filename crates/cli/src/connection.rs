@@ -84,9 +84,14 @@ pub(crate) enum FunctionSource {
 }
 
 impl FunctionSource {
-    /// Whether it runs elsewhere, so that nobody here sees what it asks of its API.
-    pub(crate) fn is_away(&self) -> bool {
-        matches!(self, FunctionSource::Url { .. } | FunctionSource::Lambda { .. })
+    /// Whether nobody here sees what it asks of its API: it runs elsewhere, or the API asks for a certificate
+    /// that only it can show.
+    pub(crate) fn hides_its_upstream(&self) -> bool {
+        match self {
+            FunctionSource::Url { .. } | FunctionSource::Lambda { .. } => true,
+            FunctionSource::Manifest(manifest) => manifest.tls.certificate.is_some(),
+            FunctionSource::Handler { .. } | FunctionSource::Command { .. } => false,
+        }
     }
 
     /// Its kind, for the log's envelope.

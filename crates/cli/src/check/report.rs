@@ -89,7 +89,7 @@ impl Verdict<'_> {
         }
         if !self.sees_upstream {
             reservations.push(
-                "the function runs elsewhere: what it asks of its source was not seen (L-02, L-06, L-12, faults)"
+                "the function runs elsewhere, or shows its API a certificate: what it asks of it was not seen (L-02, L-06, L-12, faults)"
                     .to_owned(),
             );
         } else if self.pages().all(|call| call.upstream.is_empty()) {

@@ -71,8 +71,8 @@ async fn survey(
     let out = ConnectionLog::new(log, connection, &run.sync_id);
     out.warn_all(&connection.warnings);
     let folder = TemporaryFolder::new("check")?;
-    let is_here = !connection.function.is_away();
-    let proxy = is_here.then(|| super::upstream_proxy(folder.path())).transpose()?;
+    let is_seen = !connection.function.hides_its_upstream();
+    let proxy = is_seen.then(|| super::upstream_proxy(folder.path())).transpose()?;
     let plan = Plan {
         pages_max: arguments.pages,
         with_faults: !arguments.no_faults,
@@ -86,7 +86,7 @@ async fn survey(
     deleted?;
     let findings = judge(&survey).into_iter();
     let findings = findings.map(|it| it.redacted(&|text| connection.redact(text))).collect();
-    Ok(Checked { name: connection.name.clone(), survey, findings, sees_upstream: is_here })
+    Ok(Checked { name: connection.name.clone(), survey, findings, sees_upstream: is_seen })
 }
 
 fn verdict<'check>(seen: &'check Checked, arguments: &CheckArguments) -> Verdict<'check> {

@@ -45,8 +45,8 @@ async fn record(
     out.warn_all(&connection.warnings);
     let mut recorder = Recorder::begin(&arguments.folder, connection)?;
     let folder = TemporaryFolder::new("record")?;
-    let is_here = !connection.function.is_away();
-    let proxy = is_here.then(|| super::upstream_proxy(folder.path())).transpose()?;
+    let is_seen = !connection.function.hides_its_upstream();
+    let proxy = is_seen.then(|| super::upstream_proxy(folder.path())).transpose()?;
     let function = BareFunction::open(connection, &out.for_transport(), proxy.as_ref())?;
     let (mut state, mut calls, mut rows, mut asked) = (State::default(), 0, 0, 0);
     let ended = loop {
@@ -72,7 +72,7 @@ async fn record(
     ended?;
     deleted?;
     let seen = format!(", {} to its API", words::count(asked as u64, "request"));
-    let seen = if is_here { seen } else { String::new() };
+    let seen = if is_seen { seen } else { String::new() };
     outln!(
         "{}: {} with {}{seen}, in {}; secrets stand as secret_NAME",
         connection.name,

@@ -82,8 +82,8 @@ async fn compare(
     log: &Arc<Log>,
     stop: &Stop,
 ) -> Result<Vec<Compared>, Failure> {
-    if connection.function.is_away() {
-        let message = "its function does not run on this machine, so it would need a network";
+    if connection.function.hides_its_upstream() {
+        let message = "its function does not run on this machine, or shows a certificate, so it would need a network";
         return Err(Failure::new("usage", message)
             .hint("name a `handler`, a `command` or a `manifest`, or no connection at all"));
     }

@@ -1,13 +1,11 @@
 //! Functions of Azure's, by key and by Entra ID: its token endpoints are scripts written from Microsoft's
 //! published interface.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::support::{Answer, Ended, FakeFunction, Hasmore, Received, python, query, write};
+use crate::support::{Answer, Ended, FakeFunction, Hasmore, Process, Received, query, write};
 
 const PAGE: &str = r#"{"state":{"n":1},"insert":{"t":[{"a":1}]},"hasMore":false}"#;
 const MORE: &str = r#"{"state":{"n":0},"insert":{"t":[{"a":0}]},"hasMore":true}"#;
@@ -236,18 +234,11 @@ server.serve_forever()
 
 #[test]
 fn f_010_a_function_of_microsofts_own_types_is_called_by_its_key() {
-    let mut host = Command::new(python())
-        .args(["-c", HOST])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("Python starts");
-    let mut port = String::new();
-    let out = host.stdout.take().expect("a pipe");
-    BufReader::new(out).read_line(&mut port).expect("a port");
     let folder = tempfile::tempdir().expect("a folder");
+    let (_host, port) = Process::serve(folder.path(), HOST);
     let config = format!(
         "connections:\n  orders:\n    url: http://127.0.0.1:{}/api/orders\n    azure: {{key: '${{ORDERS_KEY}}'}}\n    secrets: {{apiKey: '${{API_KEY}}'}}\n    destination: {{to: a.duckdb}}\n",
-        port.trim()
+        port
     );
     write(folder.path(), "hasmore.yaml", &config);
     let sync = |key: &str, secret: &str| {
@@ -260,6 +251,4 @@ fn f_010_a_function_of_microsofts_own_types_is_called_by_its_key() {
     sync("another key", "secret-of-the-test").expect_error(2, "function_access_denied");
     let closed = sync("key of the==function", "wrong").expect_error(3, "function_error");
     assert!(closed.stderr.contains("Closed: the API is closed"), "{}", closed.stderr);
-    host.kill().expect("it is running");
-    host.wait().expect("it ends");
 }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{Answer, Ended, FakeFunction, Hasmore, Playground, Shop, python};
+use crate::support::{
+    Answer, Ended, FakeFunction, Hasmore, Playground, Process, Shop, python, write,
+};
 
 fn handlers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/handlers")
@@ -297,4 +299,66 @@ impl Drop for Google {
         self.process.kill().expect("a child can be killed");
         self.process.wait().expect("a child can be waited for");
     }
+}
+
+/// An API that lets in only who shows a certificate: it writes one into the folder, and tells its port.
+const CERTIFIED: &str = r#"
+import datetime, ssl
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+key = ec.generate_private_key(ec.SECP256R1())
+name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+now = datetime.datetime.now(datetime.timezone.utc)
+certificate = (
+    x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    .serial_number(1).not_valid_before(now - datetime.timedelta(days=1))
+    .not_valid_after(now + datetime.timedelta(days=1))
+    .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+    .sign(key, hashes.SHA256()))
+pem = certificate.public_bytes(serialization.Encoding.PEM)
+secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+open("certificate.pem", "wb").write(pem)
+open("key.pem", "wb").write(secret)
+
+class Api(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-length", "11")
+        self.end_headers()
+        self.wfile.write(b'[{"id": 1}]')
+
+    def log_message(self, *arguments):
+        pass
+
+server = HTTPServer(("127.0.0.1", 0), Api)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("certificate.pem", "key.pem")
+context.load_verify_locations("certificate.pem")
+context.verify_mode = ssl.CERT_REQUIRED
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_port, flush=True)
+server.serve_forever()
+"#;
+
+/// No proxy can show the manifest's certificate, so none stands between, and what is not seen is said.
+#[test]
+fn a_manifest_with_a_client_certificate_is_checked_without_its_upstream() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_api, port) = Process::serve(folder.path(), CERTIFIED);
+    let manifest = format!(
+        "name: shop\nbase_url: https://localhost:{}\nsecrets: [certificate, key]\ntls:\n  certificate: '{{{{ secrets.certificate }}}}'\n  key: '{{{{ secrets.key }}}}'\n  authority: '{{{{ secrets.certificate }}}}'\ntables:\n  items: {{primary_key: id}}\n",
+        port
+    );
+    write(folder.path(), "shop.yaml", &manifest);
+    let config = "connections:\n  shop:\n    manifest: shop.yaml\n    secrets: {certificate: 'file:certificate.pem', key: 'file:key.pem'}\n    destination: {to: a.duckdb}\n";
+    write(folder.path(), "hasmore.yaml", config);
+    let hasmore = |line: &[&str]| Hasmore::new(folder.path()).args(line).run();
+    let checked = hasmore(&["check"]).expect_code(0);
+    assert!(checked.stdout.contains("shows its API a certificate"), "{}", checked.stdout);
+    hasmore(&["record", "kept", "shop"]).expect_code(0);
+    hasmore(&["replay", "kept", "shop"]).expect_error(2, "usage");
+    hasmore(&["replay", "kept", "--into", "b.duckdb"]).expect_code(0);
 }

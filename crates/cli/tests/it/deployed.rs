@@ -5,13 +5,15 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use moto::Moto;
 use serde_json::Value;
 
-use crate::support::{Answer, FakeFunction, Hasmore, Received, invoke, python, query, write};
+use crate::support::{
+    Answer, FakeFunction, Hasmore, Process, Received, invoke, python, query, write,
+};
 
 const MANIFEST: &str = "
 name: seed
@@ -84,17 +86,6 @@ fn package(folder: &Path, api: &FakeFunction, target: &str) -> PathBuf {
     package
 }
 
-/// A process that ends with the test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// The program of a package while it serves.
 struct Served {
     _process: Process,
@@ -107,8 +98,8 @@ impl Served {
         assert_eq!(mode & 0o111, 0o111, "everybody may run {program}");
         let mut command = Command::new(folder.join(program));
         command.current_dir(folder).envs(environment.iter().copied()).stderr(Stdio::piped());
-        let mut process = Process(command.spawn().expect("the program starts"));
-        let mut lines = BufReader::new(process.0.stderr.take().expect("a pipe"));
+        let mut process = Process::start(&mut command);
+        let mut lines = BufReader::new(process.child().stderr.take().expect("a pipe"));
         let mut first = String::new();
         lines.read_line(&mut first).expect("a line");
         let url = first.trim_end().strip_prefix("serving at ").expect("an address");
@@ -193,26 +184,26 @@ fn f_012_f_070_the_seeds_conversation_with_a_lambda_in_cargo_lambda() {
     write(folder.path(), "Cargo.toml", "[package]\nname = \"seed\"\nversion = \"1.0.0\"\n");
     std::fs::create_dir(folder.path().join("src")).expect("a folder");
     write(folder.path(), "src/main.rs", "fn main() {}\n");
-    let played = Command::new(python().with_file_name("cargo-lambda"))
+    let mut played = Command::new(python().with_file_name("cargo-lambda"));
+    played
         .args(["lambda", "watch", "--only-lambda-apis", "--invoke-address", "127.0.0.1"])
         .args(["--invoke-port", &address.port().to_string()])
         .current_dir(folder.path())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let _played = Process(played.expect("cargo-lambda starts"));
+        .stderr(Stdio::null());
+    let _played = Process::start(&mut played);
     let end = Instant::now() + Duration::from_secs(30);
     while TcpStream::connect(address).is_err() {
         assert!(Instant::now() < end, "cargo-lambda listens");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let lambda = Command::new(unpacked.join("bootstrap"))
+    let mut lambda = Command::new(unpacked.join("bootstrap"));
+    lambda
         .current_dir(&unpacked)
         .env("AWS_LAMBDA_RUNTIME_API", format!("{address}/.rt"))
         .env("AWS_LAMBDA_FUNCTION_NAME", "_")
-        .stderr(Stdio::null())
-        .spawn();
-    let _lambda = Process(lambda.expect("the program starts"));
+        .stderr(Stdio::null());
+    let _lambda = Process::start(&mut lambda);
     let hasmore = || {
         Hasmore::new(folder.path())
             .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")

@@ -3,10 +3,10 @@
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Hasmore, query, write};
+use crate::support::{Hasmore, Process, query, write};
 
 /// The folder with `node_modules`; without it, says so and gives nothing.
 fn installed() -> Option<PathBuf> {
@@ -22,28 +22,15 @@ fn free() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-/// A program that listens; it ends with the test.
-struct Playing(Child);
-
-impl Playing {
-    fn start(command: &mut Command, at: SocketAddr) -> Playing {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let playing = Playing(command.spawn().expect("node starts"));
-        let end = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(at).is_err() {
-            assert!(Instant::now() < end, "it listens");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        playing
+/// Starts a program, and waits until it listens.
+fn playing(command: &mut Command, at: SocketAddr) -> Process {
+    let playing = Process::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    let end = Instant::now() + Duration::from_secs(60);
+    while TcpStream::connect(at).is_err() {
+        assert!(Instant::now() < end, "it listens");
+        std::thread::sleep(Duration::from_millis(50));
     }
-}
-
-impl Drop for Playing {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    playing
 }
 
 fn rows(folder: &Path) -> Vec<String> {
@@ -75,7 +62,7 @@ fn f_012_f_048_a_lambda_in_serverless_offline_is_invoked() {
         .current_dir(folder.path())
         // Nothing is told to anybody.
         .envs([("SLS_TELEMETRY_DISABLED", "1"), ("SLS_NOTIFICATIONS_MODE", "off"), ("CI", "1")]);
-    let _playing = Playing::start(&mut serverless, lambda);
+    let _playing = playing(&mut serverless, lambda);
     let sync = || {
         Hasmore::new(folder.path())
             .args(["sync", "--lambda", "shop-dev-orders", "--region", "eu-west-1"])
@@ -108,7 +95,7 @@ fn f_011_f_048_a_function_in_googles_framework_for_node_is_called() {
         .arg(modules.join("@google-cloud/functions-framework/build/src/main.js"))
         .args(["--target=orders", &format!("--port={}", at.port())])
         .current_dir(folder.path());
-    let _playing = Playing::start(&mut framework, at);
+    let _playing = playing(&mut framework, at);
     let sync = || {
         Hasmore::new(folder.path())
             .args(["sync", "--url", &format!("http://{at}/"), "--name", "orders"])

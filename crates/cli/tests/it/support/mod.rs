@@ -5,6 +5,7 @@ mod database;
 mod fake_function;
 mod invoke;
 mod playground;
+mod process;
 mod shop;
 
 pub(crate) use binary::{Ended, Hasmore, write};
@@ -12,6 +13,7 @@ pub(crate) use database::{query, table_names};
 pub(crate) use fake_function::{Answer, FakeFunction, Received};
 pub(crate) use invoke::{function_error, invoke};
 pub(crate) use playground::{Playground, python};
+pub(crate) use process::Process;
 pub(crate) use shop::Shop;
 
 /// A page that inserts `rows` into table `t` with key `id`.
