@@ -237,8 +237,7 @@ fn f_010_a_function_of_microsofts_own_types_is_called_by_its_key() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_host, port) = Process::serve(folder.path(), HOST);
     let config = format!(
-        "connections:\n  orders:\n    url: http://127.0.0.1:{}/api/orders\n    azure: {{key: '${{ORDERS_KEY}}'}}\n    secrets: {{apiKey: '${{API_KEY}}'}}\n    destination: {{to: a.duckdb}}\n",
-        port
+        "connections:\n  orders:\n    url: http://127.0.0.1:{port}/api/orders\n    azure: {{key: '${{ORDERS_KEY}}'}}\n    secrets: {{apiKey: '${{API_KEY}}'}}\n    destination: {{to: a.duckdb}}\n"
     );
     write(folder.path(), "hasmore.yaml", &config);
     let sync = |key: &str, secret: &str| {

@@ -349,8 +349,7 @@ fn a_manifest_with_a_client_certificate_is_checked_without_its_upstream() {
     let folder = tempfile::tempdir().expect("a folder");
     let (_api, port) = Process::serve(folder.path(), CERTIFIED);
     let manifest = format!(
-        "name: shop\nbase_url: https://localhost:{}\nsecrets: [certificate, key]\ntls:\n  certificate: '{{{{ secrets.certificate }}}}'\n  key: '{{{{ secrets.key }}}}'\n  authority: '{{{{ secrets.certificate }}}}'\ntables:\n  items: {{primary_key: id}}\n",
-        port
+        "name: shop\nbase_url: https://localhost:{port}\nsecrets: [certificate, key]\ntls:\n  certificate: '{{{{ secrets.certificate }}}}'\n  key: '{{{{ secrets.key }}}}'\n  authority: '{{{{ secrets.certificate }}}}'\ntables:\n  items: {{primary_key: id}}\n"
     );
     write(folder.path(), "shop.yaml", &manifest);
     let config = "connections:\n  shop:\n    manifest: shop.yaml\n    secrets: {certificate: 'file:certificate.pem', key: 'file:key.pem'}\n    destination: {to: a.duckdb}\n";
