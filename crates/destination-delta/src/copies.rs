@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use engine::{Batch, DestinationError, Landed, Position, Schema, Table};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 
-use crate::actions::{Add, app_id};
+use crate::actions::{Add, app_id, delta_type};
 use crate::data;
 use crate::destination::{Delta, touched};
 use crate::failure::refused;
@@ -42,6 +42,7 @@ impl Delta {
             let record = record.as_ref().expect("a connection with tables has committed");
             self.finish_in(&mut log, name, record)?;
             log.check_as_left(name)?;
+            check_columns(name, &position.schema().tables[name], &log)?;
             files.insert(name.clone(), log.files.into_values().collect());
         }
         let (lake, namespace) = (self.lake.clone(), self.namespace.clone());
@@ -159,4 +160,19 @@ impl Reading {
             self.rows = Some(rows.boxed());
         }
     }
+}
+
+/// A table that is gone would be taken for one without rows, and a column that is gone for an empty one.
+fn check_columns(name: &str, table: &Table, log: &TableLog) -> Result<(), DestinationError> {
+    let by_hand = |what: String| {
+        let message = format!("table {name} is not as it was left: {what}");
+        Err(refused("table_changed_by_hand", message, "restore it, or resync it with --rebuild"))
+    };
+    let Some(held) = log.columns()? else { return by_hand("it is gone".to_owned()) };
+    for (column, kind) in table.all_columns() {
+        if held.get(&column) != Some(&delta_type(kind)) {
+            return by_hand(format!("column {column} is gone, or of another type"));
+        }
+    }
+    Ok(())
 }

@@ -46,7 +46,7 @@ impl TableLog {
         let prefix = log_of(folder);
         let noted = checkpoint::noted(lake, &prefix).await?;
         let mut listed = Listed::of(lake, &prefix, noted).await?;
-        if listed.starts().is_err() {
+        if noted.is_some() && listed.starts().map_or(true, |starts| starts.is_empty()) {
             // What is noted need not be there.
             listed = Listed::of(lake, &prefix, None).await?;
         }

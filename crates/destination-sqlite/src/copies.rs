@@ -13,6 +13,7 @@ use rusqlite::types::ValueRef;
 use crate::destination::{Sqlite, of};
 use crate::rows::{self, execute, stored};
 use crate::statements::identifier;
+use crate::unique::ROW_ID;
 
 /// Rows read in one go: it bounds the memory of a copy.
 const READ_ROWS_MAX: i64 = 10_000;
@@ -20,8 +21,8 @@ const READ_ROWS_MAX: i64 = 10_000;
 /// Where the reading of a table goes on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RowsRead {
-    /// The row id of the last one.
-    after: i64,
+    /// The row id of the last one; rows that were written by hand may have any.
+    after: Option<i64>,
 }
 
 impl Sqlite {
@@ -52,17 +53,27 @@ impl Sqlite {
         table: &Table,
         read: &mut RowsRead,
     ) -> Result<Vec<RecordBatch>, DestinationError> {
+        let by_hand = |what: String| DestinationError::Refused {
+            code: "table_changed_by_hand",
+            message: format!("table {name} is not as it was left: {what}"),
+            hint: "undo the change by hand, or resync the table with --rebuild".to_owned(),
+        };
+        let held = self.held_columns(name).map_err(of(format!("looking at table {name}")))?;
+        if held.keys().any(|column| column.eq_ignore_ascii_case(ROW_ID)) {
+            return Err(by_hand(format!("a column {ROW_ID} was added, which hides the row ids")));
+        }
         let columns = table.all_columns();
         let names: Vec<String> = columns.iter().map(|(name, _)| identifier(name)).collect();
         let select = format!(
-            "SELECT rowid, {} FROM {} WHERE rowid > ?1 ORDER BY rowid LIMIT {READ_ROWS_MAX}",
+            "SELECT {ROW_ID}, {} FROM {} WHERE {ROW_ID} {} ?1 ORDER BY {ROW_ID} LIMIT {READ_ROWS_MAX}",
             names.join(", "),
-            self.quoted(name)
+            self.quoted(name),
+            if read.after.is_some() { ">" } else { ">=" }
         );
         let select = || {
             let mut cells = columns.iter().map(|(_, kind)| Cells::of(*kind)).collect::<Vec<_>>();
             let (mut statement, mut after) = (self.connection.prepare(&select)?, None);
-            let mut found = statement.query([read.after])?;
+            let mut found = statement.query([read.after.unwrap_or(i64::MIN)])?;
             while let Some(row) = found.next()? {
                 after = Some(row.get(0)?);
                 for (place, cells) in (1..).zip(&mut cells) {
@@ -72,17 +83,14 @@ impl Sqlite {
             Ok((cells, after))
         };
         let (cells, after) = select().map_err(of(format!("reading table {name}")))?;
-        let Some(after) = after else { return Ok(Vec::new()) };
+        if after.is_none() {
+            return Ok(Vec::new());
+        }
         read.after = after;
-        let by_hand = |column: &str| DestinationError::Refused {
-            code: "table_changed_by_hand",
-            message: format!(
-                "table {name} is not as it was left: column {column} holds another type"
-            ),
-            hint: "undo the change by hand, or resync the table with --rebuild".to_owned(),
-        };
         let arrays = columns.iter().zip(cells).map(|((column, kind), cells)| {
-            let array = cells.typed(*kind).ok_or_else(|| by_hand(column))?;
+            let array = cells
+                .typed(*kind)
+                .ok_or_else(|| by_hand(format!("column {column} holds another type")))?;
             Ok((column.as_str(), array, true))
         });
         let arrays = arrays.collect::<Result<Vec<_>, DestinationError>>()?;

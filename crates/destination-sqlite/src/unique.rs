@@ -10,7 +10,7 @@ use crate::rows;
 use crate::statements::{RowStatements, identifier};
 
 /// SQLite's name for the row ids of any table. The engine calls no column so.
-const ROW_ID: &str = "rowid";
+pub(crate) const ROW_ID: &str = "rowid";
 
 /// The places of the upserts whose key had the same value before, by column.
 pub(crate) type Kept = BTreeMap<String, BTreeSet<u64>>;

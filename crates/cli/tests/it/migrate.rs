@@ -4,7 +4,9 @@ use std::path::Path;
 
 use ::postgres::{Client, NoTls};
 
-use crate::support::{Answer, Ended, FakeFunction, Hasmore, page, query, table_names, write};
+use crate::support::{
+    Answer, Ended, FakeFunction, Hasmore, empty_page, page, query, table_names, write,
+};
 
 /// A database of a test's own, since all that hash into one have one salt; it goes with the test.
 pub(crate) struct Namespace(String);
@@ -149,6 +151,36 @@ fn a_connection_moves_through_sqlite_and_a_lake() {
         assert_eq!(last["tables"]["prices"]["inserted"], 1, "{place}: {last}");
         assert_eq!(function.received()[0].state(), r#"{"p":1}"#);
     }
+}
+
+/// What is not there any more is not taken for empty, and what was written by hand comes along.
+#[test]
+fn what_was_done_by_hand_is_told_or_comes_along() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let function = FakeFunction::start([page(r#"[{"id":1}]"#, "{}", false)]);
+    let line = ["sync", "--url", &function.url(), "--to", "a.sqlite", "--name", "shop"];
+    run(folder, &line).expect_code(0);
+    let by_hand = |sql: &str| {
+        let file = rusqlite::Connection::open(folder.join("a.sqlite")).expect("a file");
+        file.execute_batch(sql).expect("it may be done");
+    };
+    by_hand(
+        "INSERT INTO shop__t (rowid, id) VALUES (-9223372036854775807 - 1, 2), (-1, 3), (0, 4)",
+    );
+    let migrate =
+        |from: &str, to: &str| run(folder, &["migrate", "shop", "--from", from, "--to", to]);
+    assert!(migrate("a.sqlite", "delta:lake").expect_code(0).stdout.contains("t: 4 rows"));
+    by_hand("ALTER TABLE shop__t ADD COLUMN RowId TEXT");
+    let hidden = migrate("a.sqlite", "b.duckdb").expect_error(4, "table_changed_by_hand");
+    assert!(hidden.stderr.contains("hides the row ids"), "{}", hidden.stderr);
+    // The newest commit says nothing of the table.
+    function.then([empty_page(r#"{"p":2}"#, false)]);
+    let line = ["sync", "--url", &function.url(), "--to", "delta:lake", "--name", "shop"];
+    run(folder, &line).expect_code(0);
+    std::fs::remove_dir_all(folder.join("lake/shop/t")).expect("a table");
+    let gone = migrate("delta:lake", "c.duckdb").expect_error(4, "table_changed_by_hand");
+    assert!(gone.stderr.contains("table t is not as it was left: it is gone"));
 }
 
 #[test]
