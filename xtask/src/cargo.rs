@@ -28,7 +28,7 @@ impl Cargo {
         command
     }
 
-    /// `cargo WORDS…` for what compiles nothing.
+    /// `cargo WORDS…` for what links no DuckDB.
     pub(crate) fn plain_command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.args(words).current_dir(workspace());

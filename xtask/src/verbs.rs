@@ -146,6 +146,11 @@ fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<String, String> {
 
     let mut environment = vec![("HASMORE_TEST_VENV", python)];
     let mut skipped = Vec::new();
+    // Built for nothing where others are chosen, and a few minutes' work.
+    if rest.is_empty() {
+        let small = phases.phase("small binary", || small_binary(&cargo), |_| "built".to_owned());
+        environment.push(("HASMORE_TEST_SMALL_BINARY", small?));
+    }
     for (name, variable, tier) in tiers {
         match tier {
             NodeTier::Ready(folder) => environment.push((variable, folder)),
@@ -165,6 +170,13 @@ fn test_phases(phases: &mut Phases, rest: &[String]) -> Result<String, String> {
         return Ok("all tests passed".to_owned());
     }
     Ok(format!("all tests passed, without: {}", skipped.join(", ")))
+}
+
+/// What is deployed, as it is deployed.
+fn small_binary(cargo: &Cargo) -> Result<PathBuf, String> {
+    let words = ["build", "--profile", "function", "--package", "function"];
+    program::run(&mut cargo.plain_command(&words))?;
+    Ok(cargo.target_folder().join("function/hasmore-function"))
 }
 
 /// How long each fuzz test makes up input; a minute unless it is set.

@@ -1,6 +1,7 @@
 //! What every pair of a client and a server must keep: a function that is called through them behaves as it
 //! does when it is called directly.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -9,16 +10,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::Method;
 use proptest::prelude::*;
-use protocol::{Failure, Function, FunctionError, Request, Response, State};
+use protocol::{Failure, Function, FunctionError, Request, Response, State, SyncId};
 
 use crate::failure::{error_of, failure_of, report, reported, wait_seconds};
 use crate::lambda_api::{LambdaApi, Posted};
-use crate::lambda_client;
 use crate::{
-    CommandFunction, CommandOptions, HttpFunction, HttpOptions, HttpServer, HttpServerOptions,
-    LAMBDA_PAYLOAD_BYTES_MAX, LambdaRuntime,
+    AwsOptions, CommandFunction, CommandOptions, HttpFunction, HttpOptions, HttpServer,
+    HttpServerOptions, LAMBDA_PAYLOAD_BYTES_MAX, LambdaRuntime, S3Options,
 };
+use crate::{lambda_client, lambda_runtime};
 
 pub(crate) type Outcome = Result<Response, FunctionError>;
 
@@ -48,8 +50,12 @@ pub(crate) struct OverLambda {
 
 impl OverLambda {
     pub(crate) fn start(function: Scripted) -> OverLambda {
+        OverLambda::with(function, LambdaRuntime::new)
+    }
+
+    fn with(function: Scripted, runtime: impl FnOnce(&str) -> LambdaRuntime) -> OverLambda {
         let api = LambdaApi::start("orders", LAMBDA_PAYLOAD_BYTES_MAX).expect("a free port");
-        let runtime = LambdaRuntime::new(&api.address().to_string());
+        let runtime = runtime(&api.address().to_string());
         let runtime = tokio::spawn(async move { runtime.serve(&function).await });
         OverLambda { api, runtime }
     }
@@ -117,6 +123,7 @@ fn requests() -> impl Strategy<Value = Request> {
             let mut request = Request {
                 agent,
                 state: State::from_json(&state).expect("JSON"),
+                sync_id: SyncId("of-the-test".into()),
                 setup_test,
                 ..Request::default()
             };
@@ -139,11 +146,15 @@ proptest! {
         runtime.expect("a runtime").block_on(async {
             let direct = told(std::slice::from_ref(&request), &outcome);
             let function = Scripted::default();
-            for way in [Way::RuntimeApi, Way::Invoke, Way::Http, Way::Command] {
+            for way in [Way::RuntimeApi, Way::Invoke, Way::S3, Way::Http, Way::Command] {
                 function.asked.lock().expect("not poisoned").clear();
                 *function.outcomes.lock().expect("not poisoned") = vec![outcome.clone()];
                 let carried = way.carry(&function, &request).await;
-                let asked = function.asked.lock().expect("not poisoned").clone();
+                let mut asked = function.asked.lock().expect("not poisoned").clone();
+                if matches!(way, Way::S3) {
+                    // Which is all that it may add.
+                    asked.iter_mut().for_each(|asked| assert!(asked.object.take().is_some()));
+                }
                 assert_eq!(told(&asked, &carried), direct, "{way:?}");
             }
         });
@@ -157,6 +168,8 @@ enum Way {
     RuntimeApi,
     /// The same behind AWS's Invoke.
     Invoke,
+    /// The same, with the rows in an object of S3.
+    S3,
     /// A function at a URL.
     Http,
     /// A program that asks the function, its standard input and output.
@@ -169,7 +182,23 @@ impl Way {
             Way::RuntimeApi => OverLambda::start(function.clone()).invoke(request, LONG).await,
             Way::Invoke => {
                 let endpoint = invoke_endpoint(OverLambda::start(function.clone())).await;
-                lambda_client::of_the_test(&endpoint).call(request).await
+                lambda_client::of_the_test(aws(&endpoint), None).call(request).await
+            }
+            Way::S3 => {
+                let bucket = bucket_endpoint().await;
+                let lambda = OverLambda::with(function.clone(), |address| {
+                    lambda_runtime::of_the_test(address, aws(&bucket))
+                });
+                let endpoint = invoke_endpoint(lambda).await;
+                let s3 = S3Options {
+                    bucket: "rows".into(),
+                    endpoint: Some(bucket),
+                    ..S3Options::default()
+                };
+                let client = lambda_client::of_the_test(aws(&endpoint), Some(s3));
+                let outcome = client.call(request).await;
+                client.delete_all().await.expect("its objects are deleted");
+                outcome
             }
             Way::Http => {
                 let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -184,16 +213,23 @@ impl Way {
     }
 }
 
-/// Invoke as AWS answers it, on loopback: a payload, or an error with the end of a log beside it.
-async fn invoke_endpoint(lambda: OverLambda) -> String {
+fn aws(endpoint: &str) -> AwsOptions {
+    let (region, endpoint) = (Some("eu-west-1".into()), Some(endpoint.into()));
+    AwsOptions { region, endpoint, ..AwsOptions::default() }
+}
+
+type Asked = hyper::Request<hyper::body::Incoming>;
+type Answered = Result<hyper::Response<Full<Bytes>>, Infallible>;
+
+/// Answers every request so, on loopback.
+async fn endpoint<A: Future<Output = Answered> + Send + 'static>(
+    answer: impl Fn(Asked) -> A + Clone + Send + 'static,
+) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let lambda = Arc::new(lambda);
     tokio::spawn(async move {
         while let Ok((connection, _)) = listener.accept().await {
-            let lambda = Arc::clone(&lambda);
-            let service =
-                hyper::service::service_fn(move |asked| invoked(Arc::clone(&lambda), asked));
+            let service = hyper::service::service_fn(answer.clone());
             let connection = hyper_util::rt::TokioIo::new(connection);
             // A connection that breaks is the client's to notice.
             tokio::spawn(
@@ -204,10 +240,41 @@ async fn invoke_endpoint(lambda: OverLambda) -> String {
     format!("http://{address}")
 }
 
-async fn invoked(
-    lambda: Arc<OverLambda>,
-    asked: hyper::Request<hyper::body::Incoming>,
-) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+/// A bucket of S3: objects are put, read and deleted.
+async fn bucket_endpoint() -> String {
+    let objects: Arc<Mutex<HashMap<String, Bytes>>> = Arc::default();
+    endpoint(move |asked| {
+        let objects = Arc::clone(&objects);
+        async move {
+            let (head, body) = asked.into_parts();
+            let body = body.collect().await.expect("a request").to_bytes();
+            let mut objects = objects.lock().expect("not poisoned");
+            let path = head.uri.path();
+            let answered = hyper::Response::builder().header("etag", "\"1\"");
+            let found = match head.method {
+                Method::PUT => {
+                    objects.insert(path.to_owned(), body);
+                    Some(Bytes::new())
+                }
+                Method::DELETE => objects.remove(path).map(|_| Bytes::new()),
+                _ => objects.get(path).cloned(),
+            };
+            let answered = answered
+                .header("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+                .status(if found.is_some() { 200 } else { 404 });
+            Ok(answered.body(Full::new(found.unwrap_or_default())).expect("a response"))
+        }
+    })
+    .await
+}
+
+/// Invoke as AWS answers it, on loopback: a payload, or an error with the end of a log beside it.
+async fn invoke_endpoint(lambda: OverLambda) -> String {
+    let lambda = Arc::new(lambda);
+    endpoint(move |asked| invoked(Arc::clone(&lambda), asked)).await
+}
+
+async fn invoked(lambda: Arc<OverLambda>, asked: Asked) -> Answered {
     assert_eq!(asked.uri().path(), "/2015-03-31/functions/orders/invocations");
     let event = asked.into_body().collect().await.expect("a request").to_bytes();
     let posted = lambda.api.invoke(event, LONG).await.expect("the call is kept until its answer");

@@ -293,18 +293,16 @@ fn log_tail(headers: &HeaderMap, request: &Request) -> Vec<String> {
     last.iter().map(|line| format!("log: {}", request.secrets.redact(line))).collect()
 }
 
-/// A function `orders` whose Invoke is at `endpoint`.
+/// A function `orders` whose Invoke is at an endpoint; its rows go through a bucket where one is named.
 #[cfg(test)]
-pub(crate) fn of_the_test(endpoint: &str) -> LambdaFunction {
-    let aws = AwsOptions {
-        region: Some("eu-west-1".into()),
-        endpoint: Some(endpoint.into()),
-        ..AwsOptions::default()
-    };
+pub(crate) fn of_the_test(aws: AwsOptions, s3: Option<S3Options>) -> LambdaFunction {
+    let identity = AwsIdentity::of_the_test(None);
+    let objects = s3.map(|s3| ObjectRows::new(&s3, "eu-west-1", Arc::clone(&identity)));
+    let objects = objects.transpose().expect("a bucket");
     let options = LambdaOptions { aws, ..LambdaOptions::default() };
     let function = LambdaFunction::new("orders", options).expect("a function");
-    let signer = AwsSigner::new("lambda", "eu-west-1", AwsIdentity::of_the_test(None));
-    LambdaFunction { signer, ..function }
+    let signer = AwsSigner::new("lambda", "eu-west-1", identity);
+    LambdaFunction { signer, objects, ..function }
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ pub struct LambdaRuntime {
     /// `http://host:port/2018-06-01/runtime`.
     api: String,
     client: Client<HttpConnector, Full<Bytes>>,
-    /// Who writes rows to S3, where that is asked for.
+    /// Where S3 is, and who writes rows to it, where that is asked for.
+    s3: AwsOptions,
     identity: OnceLock<Arc<AwsIdentity>>,
 }
 
@@ -59,6 +60,7 @@ impl LambdaRuntime {
         LambdaRuntime {
             api: format!("http://{address}/2018-06-01/runtime"),
             client: Client::builder(TokioExecutor::new()).build_http(),
+            s3: AwsOptions::default(),
             identity: OnceLock::new(),
         }
     }
@@ -148,10 +150,10 @@ impl LambdaRuntime {
 
     /// The bucket that a platform names, written to as the function's own role.
     fn bucket(&self, name: &str) -> Result<Bucket, FunctionError> {
-        let (options, proxies) = (AwsOptions::default(), Proxies::of_environment());
+        let (options, proxies) = (&self.s3, Proxies::of_environment());
         let region = options.region(None)?;
-        let identity = self.identity.get_or_init(|| AwsIdentity::new(&region, &options, &proxies));
-        let endpoint = endpoint_of_environment("S3");
+        let identity = self.identity.get_or_init(|| AwsIdentity::new(&region, options, &proxies));
+        let endpoint = options.endpoint.clone().or_else(|| endpoint_of_environment("S3"));
         Bucket::new(name, &region, endpoint.as_deref(), Arc::clone(identity))
     }
 
@@ -223,6 +225,13 @@ fn unexpected(path: &str, status: StatusCode) -> io::Error {
 
 fn broken(what: &str) -> io::Error {
     io::Error::other(format!("the Lambda Runtime API answered {what}"))
+}
+
+/// A runtime that writes rows to the S3 of an address.
+#[cfg(test)]
+pub(crate) fn of_the_test(address: &str, s3: AwsOptions) -> LambdaRuntime {
+    let identity = OnceLock::from(AwsIdentity::of_the_test(None));
+    LambdaRuntime { s3, identity, ..LambdaRuntime::new(address) }
 }
 
 #[cfg(test)]
