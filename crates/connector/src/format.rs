@@ -8,7 +8,9 @@ mod cells;
 mod csv;
 mod excel;
 mod fixed_width;
+mod json;
 mod json_lines;
+mod lookahead;
 #[cfg(feature = "columnar")]
 mod parquet;
 mod rows;
@@ -23,6 +25,7 @@ use bytes::Bytes;
 
 use self::csv::CsvRows;
 use self::fixed_width::FixedWidthRows;
+use self::json::JsonRows;
 use self::json_lines::JsonLinesRows;
 pub(crate) use self::rows::{Piece, Position, RowReader, fill};
 pub(crate) use self::text::File;
@@ -174,9 +177,8 @@ pub(crate) fn open_file(
         }
         Format::JsonLines => Box::new(JsonLinesRows::open(text(None, file)?, at)?),
         format @ (Format::Parquet | Format::Avro) => columnar(format, file, at)?,
-        Format::Json | Format::Excel | Format::Xml => {
-            Box::new(WholeRows::open(table, file, at, bytes_max)?)
-        }
+        Format::Json => Box::new(JsonRows::open(&table.selector, file, at, bytes_max)?),
+        Format::Excel | Format::Xml => Box::new(WholeRows::open(table, file, at, bytes_max)?),
     })
 }
 

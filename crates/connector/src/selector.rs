@@ -75,6 +75,26 @@ impl Path {
 }
 
 impl Path {
+    /// To the member of that name.
+    pub(crate) fn member(name: &str) -> Path {
+        Path(vec![Segment::Key(name.to_owned())])
+    }
+
+    /// How many members and elements it leads through.
+    pub(crate) fn steps(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it goes on, after so many steps, to the member whose key is this literal, with its quotes.
+    pub(crate) fn leads_to_member(&self, steps: usize, key: &[u8]) -> bool {
+        self.0[steps].matches_key(key, key.contains(&b'\\'))
+    }
+
+    /// Whether it goes on, after so many steps, to the element of this number.
+    pub(crate) fn leads_to_element(&self, steps: usize, index: usize) -> bool {
+        self.0[steps].matches_index(index)
+    }
+
     /// Whether it may lead to several values.
     pub(crate) fn has_all(&self) -> bool {
         self.0.contains(&Segment::All)
@@ -264,7 +284,7 @@ struct Walk<'body> {
 }
 
 /// So many names are told in a message.
-const MEMBERS_MAX: usize = 12;
+pub(crate) const MEMBERS_MAX: usize = 12;
 
 impl Walk<'_> {
     /// The end of the value that begins at `at`.

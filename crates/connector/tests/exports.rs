@@ -13,7 +13,7 @@ use measured::{FILE_BYTES, PEAK_KB_MAX, peak_kb, rows, write_rows};
 /// The rows of an export, which have 100 bytes each.
 const EXPORT_ROWS: u64 = FILE_BYTES / 100;
 
-/// Answers every request with a table of text, a row at a time.
+/// Answers every request with a row at a time: a table of text, or as a list of JSON where that is asked for.
 fn serve_rows() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -21,15 +21,25 @@ fn serve_rows() -> String {
         for socket in listener.incoming() {
             let Ok(mut socket) = socket else { return };
             let mut asked = [0; 4096];
-            let _ = socket.read(&mut asked);
+            let length = socket.read(&mut asked).unwrap_or_default();
+            let is_json = String::from_utf8_lossy(&asked[..length]).starts_with("GET /json");
             let mut out = BufWriter::with_capacity(1 << 16, socket);
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", EXPORT_ROWS * 100);
+            let ends = if is_json { ["{\"rows\": [{}", "]}"] } else { ["", ""] };
+            let length = EXPORT_ROWS * 100 + ends.concat().len() as u64;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{}", ends[0]);
             let _ = out.write_all(head.as_bytes());
             for id in 0..EXPORT_ROWS {
-                if writeln!(out, "{id:09},{:89}", "some text of a row that goes on").is_err() {
+                let text = "some text of a row that goes on";
+                let written = if is_json {
+                    writeln!(out, ",{{\"id\": {id:9}, \"text\": {:71}}}", format!("\"{text}\""))
+                } else {
+                    writeln!(out, "{id:09},{text:89}")
+                };
+                if written.is_err() {
                     break;
                 }
             }
+            let _ = out.write_all(ends[1].as_bytes());
         }
     });
     format!("http://{address}")
@@ -61,4 +71,9 @@ async fn memory_does_not_grow_with_what_servers_give() {
     );
     assert_eq!(rows(&export).await.expect("rows"), EXPORT_ROWS);
     assert!(peak_kb() < PEAK_KB_MAX, "an export of an API: {} kB", peak_kb());
+
+    let export =
+        format!("name: x\nbase_url: {url}\ntables:\n  json: {{path: /json, primary_key: []}}\n");
+    assert_eq!(rows(&export).await.expect("rows"), EXPORT_ROWS + 1);
+    assert!(peak_kb() < PEAK_KB_MAX, "a list of an API: {} kB", peak_kb());
 }

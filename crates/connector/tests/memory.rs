@@ -4,6 +4,7 @@
 
 mod measured;
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
@@ -50,6 +51,10 @@ async fn memory_does_not_grow_with_files_and_bodies() {
     let count = write_rows(&folder.path().join("large.csv"), FILE_BYTES, line, false);
     let object = |id: u64| format!("{{\"id\": {id}, \"text\": \"of a row that goes on\"}}\n");
     let packed = write_rows(&folder.path().join("packed.gz"), FILE_BYTES / 3, object, true);
+    let element = |id: u64| format!("{}{}", if id == 1 { "[" } else { "," }, object(id));
+    let listed = write_rows(&folder.path().join("list.json"), FILE_BYTES, element, false);
+    let mut list = File::options().append(true).open(folder.path().join("list.json"));
+    list.as_mut().expect("a file").write_all(b"]").expect("room on the disk");
     let manifest = |file: &str, format: &str| {
         format!(
             "name: x\nrequests: {{body_bytes: 16MiB}}\ntables:\n  items: {{files: '{place}/{file}', {format}}}\n"
@@ -60,6 +65,8 @@ async fn memory_does_not_grow_with_files_and_bodies() {
     assert!(peak_kb() < PEAK_KB_MAX, "a table of text: {} kB", peak_kb());
     assert_eq!(rows(&manifest("packed.gz", "format: json_lines")).await.expect("rows"), packed);
     assert!(peak_kb() < PEAK_KB_MAX, "packed lines: {} kB", peak_kb());
+    assert_eq!(rows(&manifest("list.json", "format: json")).await.expect("rows"), listed);
+    assert!(peak_kb() < PEAK_KB_MAX, "one list: {} kB", peak_kb());
 
     let zeros = zeros();
     std::fs::write(folder.path().join("zeros.gz"), &zeros).expect("a file");
@@ -69,6 +76,7 @@ async fn memory_does_not_grow_with_files_and_bodies() {
         let expected = match format {
             // It is seen at once.
             "json_lines" => "expected an object",
+            "json" => "is not an object",
             _ => "(`requests.body_bytes`)",
         };
         assert!(told.contains(expected), "{format}: {told}");

@@ -1,114 +1,57 @@
 //! JSON values one after the other: a line each, or simply next to each other.
 
-use std::io::Read;
 use std::ops::Range;
 
 use protocol::json::{self, Validator};
 
 use super::FormatError;
+use super::lookahead::{Lookahead, READ_BYTES};
 use super::rows::{Piece, Position, RowReader};
 use super::text::Text;
 
 /// Objects one after the other in a file, read one by one.
 pub(super) struct JsonLinesRows {
-    text: Text,
-    buffer: Vec<u8>,
-    /// Where in `buffer` the next object may begin.
-    begin: usize,
-    is_end: bool,
-    validator: Validator,
-    position: Position,
+    text: Lookahead,
+    row: u64,
 }
-
-/// What is read from the file at once.
-const BUFFER_BYTES: usize = 64 << 10;
 
 impl JsonLinesRows {
     /// Begins at a position that [`RowReader::position`] told.
     pub(super) fn open(mut text: Text, at: Position) -> Result<JsonLinesRows, FormatError> {
         text.go_to(at.at)?;
-        Ok(JsonLinesRows {
-            text,
-            buffer: Vec::new(),
-            begin: 0,
-            is_end: false,
-            validator: Validator::default(),
-            position: at,
-        })
-    }
-
-    /// Reads more of the file, at least as much as there is, so that a long object is not looked at too
-    /// often. Whether there was more.
-    fn read_more(&mut self) -> Result<bool, FormatError> {
-        self.buffer.drain(..self.begin);
-        self.begin = 0;
-        let more = self.buffer.len().max(BUFFER_BYTES) as u64;
-        let length = self.text.by_ref().take(more).read_to_end(&mut self.buffer)?;
-        self.is_end |= length == 0;
-        Ok(length > 0)
-    }
-
-    /// What was read up to here is done with.
-    fn pass(&mut self, end: usize) {
-        let passed = &self.buffer[self.begin..end];
-        self.position.at += passed.len() as u64;
-        self.position.line += memchr::memchr_iter(b'\n', passed).count() as u64;
-        self.begin = end;
-    }
-
-    /// Passes what may stand between objects. Whether one begins.
-    fn find_object(&mut self) -> Result<bool, FormatError> {
-        loop {
-            let mut at = json::skip_whitespace(&self.buffer, self.begin);
-            // A sequence may have commas (or the record separators of RFC 7464) between its values.
-            while matches!(self.buffer.get(at), Some(b',' | 0x1e)) {
-                at = json::skip_whitespace(&self.buffer, at + 1);
-            }
-            self.pass(at);
-            if self.begin < self.buffer.len() {
-                return Ok(true);
-            }
-            if !self.read_more()? {
-                return Ok(false);
-            }
-        }
+        Ok(JsonLinesRows { text: Lookahead::new(text, at.line, READ_BYTES), row: at.row })
     }
 }
 
 impl RowReader for JsonLinesRows {
     fn read(&mut self, piece: &mut Piece) -> Result<bool, FormatError> {
-        self.text.begin_row();
-        if !self.find_object()? {
-            return Ok(false);
+        // A sequence may have commas (or the record separators of RFC 7464) between its values.
+        while matches!(self.text.byte()?, Some(b',' | 0x1e)) {
+            self.text.pass(1)?;
         }
-        let line = self.position.line + 1;
-        let wrong = |line, message: &str| FormatError::Line { line, message: message.to_owned() };
-        if self.buffer[self.begin] != b'{' {
-            return Err(wrong(line, "expected an object"));
-        }
-        let end = loop {
-            match self.validator.value(&self.buffer, self.begin) {
-                Ok(end) => break end,
-                // It may only be cut off.
-                Err(_) if self.read_more()? => {}
-                Err(error) => {
-                    let before = &self.buffer[self.begin..error.at.min(self.buffer.len())];
-                    let lines = memchr::memchr_iter(b'\n', before).count() as u64;
-                    return Err(wrong(line + lines, error.expected));
-                }
+        let line = self.text.line + 1;
+        match self.text.byte()? {
+            None => return Ok(false),
+            Some(b'{') => {}
+            Some(_) => {
+                return Err(FormatError::Line { line, message: "expected an object".to_owned() });
             }
-        };
-        let object = simdutf8::basic::from_utf8(&self.buffer[self.begin..end]);
+        }
+        let length = self.text.value()?.map_err(|error| {
+            let lines = memchr::memchr_iter(b'\n', self.text.bytes(error.at)).count() as u64;
+            FormatError::Line { line: line + lines, message: error.expected.to_owned() }
+        })?;
+        let object = simdutf8::basic::from_utf8(self.text.bytes(length));
         let object = object.map_err(|_| FormatError::NotUtf8)?;
-        self.position.row += 1;
-        piece.push(self.position.row, |json| json.push_str(object));
-        piece.non_finite |= self.validator.non_finite.take().is_some();
-        self.pass(end);
+        self.row += 1;
+        piece.push(self.row, |json| json.push_str(object));
+        piece.non_finite |= self.text.take_non_finite();
+        self.text.pass(length)?;
         Ok(true)
     }
 
     fn position(&self) -> Position {
-        self.position
+        Position { at: self.text.at, line: self.text.line, row: self.row }
     }
 }
 
@@ -165,7 +108,7 @@ mod tests {
     /// Cut off anywhere, also where nothing is read at once but a byte, it is the same.
     #[test]
     fn an_object_may_be_larger_than_what_is_read_at_once() {
-        let long = "x".repeat(3 * BUFFER_BYTES);
+        let long = "x".repeat(3 * READ_BYTES);
         let body = format!("{{\"a\": \"{long}\"}}\n{{\"b\": 2}}\n");
         let mut piece = Piece::default();
         let text = Text::of(body, None).expect("a text");

@@ -70,7 +70,13 @@ impl TablePlan {
     fn can_stream(&self) -> bool {
         let style = &self.pagination;
         let cursor = self.config.cursor.as_ref();
-        matches!(self.config.format, Format::Csv | Format::FixedWidth | Format::JsonLines)
+        let from_front_to_back = match self.config.format {
+            Format::Csv | Format::FixedWidth | Format::JsonLines => true,
+            // What stands beside the rows is known when all of it is there.
+            Format::Json => self.selector.values.is_empty(),
+            _ => false,
+        };
+        from_front_to_back
             && matches!(self.source, TableSource::Requests(_))
             && self.config.for_each.is_none()
             && self.children.is_empty()

@@ -98,10 +98,12 @@ async fn check_fails(table: &str, body: Vec<u8>, expected: &str) {
 
 #[tokio::test]
 async fn bombs_and_broken_bodies_end_in_errors_that_name_the_place() {
-    let bomb = gzip(&vec![b'0'; 4_000_000]);
+    let bomb = gzip(format!("[\"{}\"]", "0".repeat(4_000_000)).as_bytes());
     assert!(bomb.len() < 50_000);
-    check_fails("{}", bomb, "the gzip unpacks to more than 1000000 bytes (`requests.body_bytes`)")
-        .await;
+    let paged = "{pagination: {page: {to: query.page}}}";
+    let whole = "the gzip unpacks to more than 1000000 bytes (`requests.body_bytes`)";
+    check_fails(paged, bomb.clone(), whole).await;
+    check_fails("{}", bomb, "a row is larger than 1000000 bytes (`requests.body_bytes`)").await;
     let csv = "{format: csv}";
     check_fails(csv, b"a,b\n1\n".to_vec(), "line 2: a row has 1 fields, and there are 2 columns")
         .await;

@@ -72,6 +72,11 @@ async fn f_091_a_call_may_end_in_the_middle_of_an_answer() {
         // Large as it is.
         check("primary_key: id, format: csv", csv(0..26_000).into(), 26_000, is_new_each_time)
             .await;
+        let list = |rows: &str| format!("[{}]", rows.trim_end().replace('\n', ","));
+        check("primary_key: id", list(&lines(0..20_000)).into(), 20_000, is_new_each_time).await;
+        let rows = format!("{{\"data\": {{\"rows\": {}}}}}", list(&lines(0..9000)));
+        let packed = gzip(rows.as_bytes());
+        check("primary_key: id, records: data.rows", packed, 9000, is_new_each_time).await;
         // Small, and large when it is unpacked.
         let packed = gzip(csv(0..9000).as_bytes());
         check("primary_key: [], format: csv", packed, 9000, is_new_each_time).await;
