@@ -31,10 +31,11 @@ pub(crate) use self::rows::{Piece, Position, RowReader, fill};
 pub(crate) use self::text::File;
 use self::text::Text;
 use self::whole::WholeRows;
+use self::xml::XmlRows;
 
 use crate::manifest::Format;
 use crate::plan::TablePlan;
-use crate::selector::{SelectError, Selection};
+use crate::selector::{SelectError, Selection, Selector};
 
 /// Why a body is not what the manifest says. A place is told, a value never.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +150,11 @@ fn columnar(
     }
 }
 
+/// Whether the rows of XML can be read one by one.
+pub(crate) fn reads_xml(selector: &Selector) -> bool {
+    xml::names(selector).is_some()
+}
+
 /// Whether a body that begins so is packed.
 pub(crate) fn is_packed(body: &[u8]) -> bool {
     unpack::is_packed(body)
@@ -178,7 +184,11 @@ pub(crate) fn open_file(
         Format::JsonLines => Box::new(JsonLinesRows::open(text(None, file)?, at)?),
         format @ (Format::Parquet | Format::Avro) => columnar(format, file, at)?,
         Format::Json => Box::new(JsonRows::open(&table.selector, file, at, bytes_max)?),
-        Format::Excel | Format::Xml => Box::new(WholeRows::open(table, file, at, bytes_max)?),
+        Format::Xml => match xml::names(&table.selector) {
+            Some(names) => Box::new(XmlRows::open(&table.selector, &names, text(None, file)?, at)?),
+            None => Box::new(WholeRows::open(table, file, at, bytes_max)?),
+        },
+        Format::Excel => Box::new(WholeRows::open(table, file, at, bytes_max)?),
     })
 }
 

@@ -75,6 +75,23 @@ impl Path {
 }
 
 impl Path {
+    /// The names that it leads through, if it is of plain names alone: no number and no `*`.
+    pub(crate) fn names(&self) -> Option<Vec<&str>> {
+        let names = self.0.iter().map(|segment| match segment {
+            Segment::Key(key) if key.parse::<usize>().is_err() => Some(key.as_str()),
+            _ => None,
+        });
+        names.collect()
+    }
+
+    /// Every value here in JSON that is known to be valid, where a name leads into each element of a list
+    /// as well.
+    pub(crate) fn find_in_lists(&self, valid: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        find_in_lists(valid, json::skip_whitespace(valid, 0), &self.0, &mut found);
+        found
+    }
+
     /// To the member of that name.
     pub(crate) fn member(name: &str) -> Path {
         Path(vec![Segment::Key(name.to_owned())])
@@ -105,6 +122,56 @@ impl Path {
         let (_, parent) = self.0.split_last()?;
         Some(Path(parent.to_vec()))
     }
+}
+
+fn find_in_lists(valid: &[u8], at: usize, path: &[Segment], found: &mut Vec<Range<usize>>) {
+    let is_list = valid[at] == b'[';
+    let (first, rest) = match path.split_first() {
+        Some((first, rest)) => (Some(first), rest),
+        None if is_list => (None, path),
+        None => return found.push(at..json::value_end(valid, at)),
+    };
+    if !is_list && valid[at] != b'{' {
+        return;
+    }
+    for (index, (key, at)) in members(valid, at).enumerate() {
+        match (first, key) {
+            (Some(first), Some(key)) => {
+                if first.matches_key(&valid[key.clone()], valid[key].contains(&b'\\')) {
+                    find_in_lists(valid, at, rest, found);
+                }
+            }
+            (Some(first), None) if first.is_of_lists() => {
+                if first.matches_index(index) {
+                    find_in_lists(valid, at, rest, found);
+                }
+            }
+            _ => find_in_lists(valid, at, path, found),
+        }
+    }
+}
+
+/// Where the key of each member is, if it is one of an object, and where its value begins.
+fn members(valid: &[u8], at: usize) -> impl Iterator<Item = (Option<Range<usize>>, usize)> + '_ {
+    let is_object = valid[at] == b'{';
+    let mut at = json::skip_whitespace(valid, at + 1);
+    std::iter::from_fn(move || {
+        if matches!(valid[at], b'}' | b']') {
+            return None;
+        }
+        let mut key = None;
+        if is_object {
+            let end = json::string_end(valid, at).0;
+            key = Some(at..end);
+            at = json::skip_whitespace(valid, json::skip_whitespace(valid, end) + 1);
+        }
+        let value = at;
+        at = json::skip_whitespace(valid, json::value_end(valid, at));
+        if valid[at] == b',' {
+            at = json::skip_whitespace(valid, at + 1);
+        }
+        Some((key, value))
+    })
 }
 
 /// Where the member or element begins; the last one of a name counts, as everywhere.
@@ -150,6 +217,14 @@ impl Segment {
                 let literal = std::str::from_utf8(literal).unwrap_or("\"\"");
                 json::unescape(literal) == *key
             }
+        }
+    }
+
+    /// Whether it may be meant for a list: a number, or all.
+    fn is_of_lists(&self) -> bool {
+        match self {
+            Segment::All => true,
+            Segment::Key(key) => key.parse::<usize>().is_ok(),
         }
     }
 

@@ -7,6 +7,7 @@ mod measured;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -42,6 +43,11 @@ fn serve(body: Vec<u8>) -> String {
     format!("http://{address}")
 }
 
+fn append(path: &Path, text: &str) {
+    let mut file = File::options().append(true).open(path).expect("a file");
+    file.write_all(text.as_bytes()).expect("room on the disk");
+}
+
 #[tokio::test]
 async fn memory_does_not_grow_with_files_and_bodies() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -53,8 +59,13 @@ async fn memory_does_not_grow_with_files_and_bodies() {
     let packed = write_rows(&folder.path().join("packed.gz"), FILE_BYTES / 3, object, true);
     let element = |id: u64| format!("{}{}", if id == 1 { "[" } else { "," }, object(id));
     let listed = write_rows(&folder.path().join("list.json"), FILE_BYTES, element, false);
-    let mut list = File::options().append(true).open(folder.path().join("list.json"));
-    list.as_mut().expect("a file").write_all(b"]").expect("room on the disk");
+    append(&folder.path().join("list.json"), "]");
+    let element = |id: u64| {
+        let begin = if id == 1 { "<list>" } else { "" };
+        format!("{begin}<row id='{id}'><text>of a row that goes on</text></row>\n")
+    };
+    let tagged = write_rows(&folder.path().join("list.xml"), FILE_BYTES, element, false);
+    append(&folder.path().join("list.xml"), "</list>");
     let manifest = |file: &str, format: &str| {
         format!(
             "name: x\nrequests: {{body_bytes: 16MiB}}\ntables:\n  items: {{files: '{place}/{file}', {format}}}\n"
@@ -67,6 +78,9 @@ async fn memory_does_not_grow_with_files_and_bodies() {
     assert!(peak_kb() < PEAK_KB_MAX, "packed lines: {} kB", peak_kb());
     assert_eq!(rows(&manifest("list.json", "format: json")).await.expect("rows"), listed);
     assert!(peak_kb() < PEAK_KB_MAX, "one list: {} kB", peak_kb());
+    let xml = manifest("list.xml", "format: xml, records: list.row");
+    assert_eq!(rows(&xml).await.expect("rows"), tagged);
+    assert!(peak_kb() < PEAK_KB_MAX, "one document: {} kB", peak_kb());
 
     let zeros = zeros();
     std::fs::write(folder.path().join("zeros.gz"), &zeros).expect("a file");

@@ -87,12 +87,14 @@ anything is sent, and so is a secret that `secrets` does not list. What fills a 
   are reshaped like any others, and leave with the row that they are in; `drop: lines` takes them out of it there.
 - **Deletes come before rows.** A feed of deletes (`deletes: {path: /deleted}`) has its own cursor and is asked before
   its table, in an answer of its own: a row that was deleted and came back stays.
-- **Memory does not grow with an export of an API**: an answer in `csv`, `json_lines` or `fixed_width` that is packed or
-  larger than 4 MiB goes to a temporary file as it comes, and is read from there in pieces of 1 MiB; the next call goes on
+- **Memory does not grow with an export of an API**: an answer in `json`, `json_lines`, `csv`, `fixed_width` or `xml` that
+  is packed or larger than 4 MiB goes to a temporary file as it comes, and is read from there in pieces of 1 MiB; the next call goes on
   in its middle. A process that goes on with one asks for it again; if it is another answer then, it is read from its
   beginning (the warning `answer_changed`), or is the error `page_changed` where rows have no key. So it is for tables that
-  have one page, and no `for_each`, no children and no `order: descending`. Other answers, and those in JSON, XML, Excel,
-  Parquet and Avro, are held whole, up to `requests.body_bytes`; where that is said, it limits every answer.
+  have one page, and no `for_each`, no children and no `order: descending`. Other answers, and those in Excel, Parquet and
+  Avro, are held whole, up to `requests.body_bytes`; where that is said, it limits every answer.
+- **In XML**, a name of `records` means all elements of that name: `list.group.item` is every item of every group.
+  Elements are members of a row, attributes `@name`, text beside them `#text`.
 - **A row that is larger than an answer's budget is sent alone**; a page larger than it is sent in parts.
 - **Nothing is retried blindly.** 408, 425, 429, 500, 502, 503 and 504 are tried again after `Retry-After`, or after
   pauses that grow; every other status is the answer. Redirects to another host take no header along that lets a
@@ -130,15 +132,16 @@ tables:
   and the warning `late_files` tells of any that come later than that. A path that is added has its old files read.
 - **A call may end in the middle of a file**, and the next one goes on there. If the file is another one then, by its
   etag or by its time, it is begun anew; without a key that is an error, `page_changed`, since rows would be there twice.
-- **Memory does not grow with the file** for `csv`, `json_lines`, `fixed_width`, `avro` and `parquet`, packed or not; a
-  row may have `requests.body_bytes`. Other formats are read whole, up to that many bytes.
+- **Memory does not grow with the file**, packed or not; a row may have `requests.body_bytes`. Excel is read whole, up to
+  that many bytes, and so is XML whose `records` are not plain names. JSON without `records` is read twice where it is no
+  list: which of its lists holds the rows is known when there is no other.
 - **SFTP**: `sftp://user@host:port/path`, a path from the server's root, or with `/~/` from the folder that one logs in
   to. One logs in by `private_key` or `password` of `storage: {sftp: …}`. The server must show a key that is known, by its
   fingerprint in `host_key` or from `known_hosts`; without one nothing is sent, and the error `host_key_unknown` names the
   key that it shows. Links to files are followed, links to folders are not. The protocol tells the time of a change in
   whole seconds: a file that is changed twice in one second and keeps its length is not noticed the second time.
   `hasmore-function`, which is small, leaves SFTP out as it does Parquet and Avro.
-- A packed file, an Avro file or one in another encoding than UTF-8 cannot be entered in its middle: a process that goes
+- A packed file, one in JSON, XML or Avro, or in another encoding than UTF-8 cannot be entered in its middle: a process that goes
   on with one reads it from its beginning, once.
 - **Parquet and Avro** give decimals and times with every digit, instants in UTC, and bytes in Base64. Parquet may be
   packed inside by snappy, gzip, brotli, LZ4 or zstd, Avro by deflate, snappy or zstd.

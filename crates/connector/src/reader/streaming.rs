@@ -74,6 +74,7 @@ impl TablePlan {
             Format::Csv | Format::FixedWidth | Format::JsonLines => true,
             // What stands beside the rows is known when all of it is there.
             Format::Json => self.selector.values.is_empty(),
+            Format::Xml => self.selector.values.is_empty() && format::reads_xml(&self.selector),
             _ => false,
         };
         from_front_to_back

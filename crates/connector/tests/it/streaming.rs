@@ -28,6 +28,15 @@ fn fixed(ids: std::ops::Range<u64>) -> String {
     ids.map(row).collect::<Vec<_>>().concat()
 }
 
+fn xml(ids: std::ops::Range<u64>) -> String {
+    let text = "x".repeat(200);
+    let row = |id| {
+        format!("<row><id>{id}</id><day>2024-01-{:02}</day><text>{text}</text></row>", id % 28 + 1)
+    };
+    format!("<list>{}</list>", ids.map(row).collect::<String>())
+}
+
+const XML: &str = "format: xml, records: list.row";
 const FIXED: &str = "format: fixed_width, fixed_width: {columns: {id: 8, day: 10, text: 200}}";
 
 fn answered(body: impl Into<Vec<u8>>) -> Answered {
@@ -77,6 +86,8 @@ async fn f_091_a_call_may_end_in_the_middle_of_an_answer() {
         let rows = format!("{{\"data\": {{\"rows\": {}}}}}", list(&lines(0..9000)));
         let packed = gzip(rows.as_bytes());
         check("primary_key: id, records: data.rows", packed, 9000, is_new_each_time).await;
+        check(&format!("primary_key: id, {XML}"), xml(0..20_000).into(), 20_000, is_new_each_time)
+            .await;
         // Small, and large when it is unpacked.
         let packed = gzip(csv(0..9000).as_bytes());
         check("primary_key: [], format: csv", packed, 9000, is_new_each_time).await;
