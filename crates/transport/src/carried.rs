@@ -153,7 +153,9 @@ proptest! {
                 let mut asked = function.asked.lock().expect("not poisoned").clone();
                 if matches!(way, Way::S3) {
                     // Which is all that it may add.
-                    asked.iter_mut().for_each(|asked| assert!(asked.object.take().is_some()));
+                    for asked in &mut asked {
+                        assert!(asked.object.take().is_some());
+                    }
                 }
                 assert_eq!(told(&asked, &carried), direct, "{way:?}");
             }

@@ -145,8 +145,9 @@ tables:
   on with one reads it from its beginning, once.
 - **Parquet and Avro** give decimals and times with every digit, instants in UTC, and bytes in Base64. Parquet may be
   packed inside by snappy, gzip, brotli, LZ4 or zstd, Avro by deflate, snappy or zstd.
-- Amazon S3 is tested against moto, Azure Blob Storage against Azurite, SFTP against OpenSSH, addresses against a server of the tests' own,
-  with and without ranges; Google Cloud Storage is untested.
+- Amazon S3 is tested against moto, Google Cloud Storage against moto too, whose answers are those of its XML interface,
+  Azure Blob Storage against Azurite, SFTP against OpenSSH, addresses against a server of the tests' own, with and without
+  ranges.
 ";
 
 pub(super) fn page() -> String {

@@ -221,6 +221,10 @@ fn gs(bucket: &str, settings: &Gs) -> Result<Arc<dyn ObjectStore>, object_store:
     if let Some(key) = &settings.service_account_key {
         builder = builder.with_service_account_key(key);
     }
+    if let Some(endpoint) = &settings.endpoint {
+        let base_url = endpoint.trim_end_matches('/');
+        builder = builder.with_base_url(base_url).with_client_options(client(endpoint));
+    }
     Ok(Arc::new(builder.build()?))
 }
 

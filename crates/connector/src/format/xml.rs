@@ -130,7 +130,9 @@ pub(super) fn to_json(body: &[u8]) -> Result<String, FormatError> {
         let at = document.at();
         let Some(event) = document.next()? else { break };
         let ended = tree.add(event).map_err(|message| FormatError::Byte { at, message })?;
-        ended.into_iter().for_each(|element| root.take(element));
+        if let Some(element) = ended {
+            root.take(element);
+        }
     }
     let mut out = String::with_capacity(body.len());
     root.write(&mut out);

@@ -45,6 +45,7 @@ impl Storage {
             &mut s3.access_key_id,
             &mut s3.secret_access_key,
             &mut s3.session_token,
+            &mut gs.endpoint,
             &mut gs.service_account_key,
             &mut az.account,
             &mut az.endpoint,
@@ -80,6 +81,8 @@ pub struct S3 {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Gs {
+    /// Another address than Google's.
+    pub endpoint: Option<String>,
     /// The key of a service account: the JSON that Google gives out.
     pub service_account_key: Option<String>,
     /// Whether requests are not signed: for buckets that anybody may read.

@@ -7,6 +7,7 @@ mod children;
 mod connections;
 mod files;
 mod files_azure;
+mod files_gs;
 mod files_s3;
 mod files_sftp;
 mod formats;
