@@ -228,11 +228,7 @@ impl Delta {
         };
         for record in records::all(&self.lake).await? {
             if record.salt().is_some_and(|other| other != *salt) {
-                return Err(refused(
-                    "another_salt",
-                    "another connection of this lake has begun to hash values meanwhile",
-                    "sync again: it takes the salt that is there",
-                ));
+                return Err(DestinationError::another_salt("lake"));
             }
         }
         Ok(())

@@ -10,7 +10,6 @@ use engine::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt, PutMode, PutOptions};
-use protocol::{State, SyncId};
 use serde::{Deserialize, Serialize};
 
 use crate::actions::Action;
@@ -132,14 +131,8 @@ impl Record {
     }
 
     fn entry(self) -> Result<HistoryEntry, DestinationError> {
-        let unreadable = || damaged("the history");
-        Ok(HistoryEntry {
-            ordinal: self.ordinal,
-            sync_id: SyncId(self.sync_id),
-            committed_at: Timestamp(self.committed_at_micros),
-            state: State::from_json(&self.state).map_err(|_| unreadable())?,
-            landed: Landed::from_stored(&self.landed).ok_or_else(unreadable)?,
-        })
+        let (at, texts) = (Timestamp(self.committed_at_micros), (&*self.state, &*self.landed));
+        HistoryEntry::from_texts(self.ordinal, self.sync_id, at, texts)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::landing::Landing;
 use crate::positions::{Commit, Positions};
 use crate::rows::Rows;
 use crate::session::Session;
-use crate::statements::{self, Incoming};
+use crate::statements;
 
 /// Where the reading of a table goes on: row ids grow with the table.
 #[derive(Clone, Copy, Debug, Default)]
@@ -122,8 +122,8 @@ impl DuckDb {
         rows: Vec<RecordBatch>,
     ) -> Result<u64, DestinationError> {
         let columns = table.all_columns();
-        let incoming = Incoming { columns: &columns, soft_deletes: false };
-        let insert = statements::insert_rows(self.place(name), incoming);
+        let quoted = self.place(name).quoted();
+        let insert = statements::arrived(&quoted, &columns, &[], false).insert();
         let mut database = self.database.lock();
         let (connection, stage) = database.connection()?;
         Session::new(connection, stage)

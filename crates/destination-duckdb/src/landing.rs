@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine::{
-    Batch, ColumnType, Counts, DestinationError, Landed, Replacement, Schema, SchemaChange, Sweep,
-    Table, TableBatch, TableMode, Timestamp, system_columns,
+    Batch, Counts, DestinationError, Landed, Replacement, Schema, SchemaChange, Sweep, Table,
+    TableBatch, TableMode, Timestamp,
 };
 
 use crate::failure::{self, refused};
 use crate::history;
 use crate::rows::Rows;
 use crate::session::Session;
-use crate::statements::{self, Incoming, Place, Versions};
+use crate::statements::{self, Dialect, Place};
 use crate::unique::{self, Kept};
 use crate::upserts;
 
@@ -75,17 +75,18 @@ impl Landing<'_> {
     }
 
     fn sweep(&self, sweep: &Sweep, at: Timestamp) -> Result<u64, DestinationError> {
-        let (connection, place) = (self.session.connection, self.place(&sweep.table));
+        let (connection, table) = (self.session.connection, self.place(&sweep.table).quoted());
         let failed = |error| failure::of(&error, &format!("sweeping table {}", sweep.table));
         if sweep.max_share.is_some() {
             let (swept, live) = connection
-                .query_row(&statements::count_swept(place, sweep), [], |row| {
+                .query_row(&sql::count_swept(Dialect, &table, sweep), [], |row| {
                     Ok((row.get(0)?, row.get(1)?))
                 })
                 .map_err(failed)?;
             sweep.check(swept, live)?;
         }
-        let swept = connection.execute(&statements::sweep(place, sweep, at), []).map_err(failed)?;
+        let swept =
+            connection.execute(&sql::sweep(Dialect, &table, sweep, at), []).map_err(failed)?;
         Ok(swept as u64)
     }
 
@@ -203,7 +204,7 @@ impl Landing<'_> {
                     statements::start_history(place, had_deleted, time).join("; ")
                 }
                 SchemaChange::EndHistory { kept_as, .. } => {
-                    let keys = system_columns::key_columns(&self.before.tables[name].primary_key);
+                    let keys = self.before.tables[name].key_types();
                     statements::end_history(place, self.place(kept_as), &keys).join("; ")
                 }
                 SchemaChange::RemoveDeleted { .. } => statements::remove_deleted(place),
@@ -252,22 +253,20 @@ impl Landing<'_> {
             upserts::write(session, place, table, batch.synced_at(), counts)?;
         }
         let keys = table.key_columns();
-        let columns = key_types(table);
-        let incoming = Incoming { columns: &columns, soft_deletes: table.soft_deletes() };
+        let columns = table.key_types();
+        let quoted = place.quoted();
+        let arrived = statements::arrived(&quoted, &columns, &keys, table.soft_deletes());
         let marks = Rows::all(&columns, table.marks());
         if marks.count() > 0 && table.mode() == TableMode::History {
-            let versions = Versions { place, incoming, keys: &keys, at: batch.synced_at() };
-            counts.deleted += session.execute(marks, &statements::end_versions(versions))?;
+            let end = arrived.end_versions(batch.synced_at());
+            counts.deleted += session.execute(marks, &end)?;
         } else if marks.count() > 0 {
-            counts.deleted +=
-                session.count(marks.clone(), &statements::count_live(place, incoming, &keys))?;
-            let mark = statements::mark_rows(place, incoming, &keys, batch.synced_at());
-            session.execute(marks, &mark)?;
+            counts.deleted += session.count(marks.clone(), &arrived.count_live())?;
+            session.execute(marks, &arrived.mark(batch.synced_at()))?;
         }
         let removals = Rows::all(&columns, table.removals());
         if removals.count() > 0 {
-            let remove = statements::remove_rows(place, incoming, &keys);
-            counts.deleted += session.execute(removals, &remove)?;
+            counts.deleted += session.execute(removals, &arrived.remove())?;
         }
         Ok(())
     }
@@ -295,15 +294,6 @@ fn refuse_collisions(tables: &BTreeMap<String, Arc<Table>>) -> Result<(), Destin
         }
     }
     Ok(())
-}
-
-/// The key's columns with their types, in the order in which deletes carry them.
-fn key_types(table: &TableBatch) -> Vec<(String, ColumnType)> {
-    let key_type = |name: &str| {
-        let column = table.columns().iter().find(|column| column.0 == name);
-        column.expect("a table has the columns of its key").clone()
-    };
-    table.key_columns().into_iter().map(key_type).collect()
 }
 
 fn created_table(change: &SchemaChange) -> Option<&str> {

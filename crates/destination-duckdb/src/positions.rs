@@ -5,7 +5,6 @@ use engine::{
     Batch, DestinationError, HISTORY_COMMITS_MAX, HistoryEntry, Landed, Position, StoredConnection,
     Timestamp,
 };
-use protocol::{State, SyncId};
 
 use crate::failure;
 use crate::statements;
@@ -136,15 +135,8 @@ impl Positions<'_> {
         rows.map_err(failed)?
             .map(|row| {
                 let ((ordinal, sync_id, committed_at), state, tables) = row.map_err(failed)?;
-                Ok(HistoryEntry {
-                    ordinal,
-                    sync_id: SyncId(sync_id),
-                    committed_at: Timestamp(committed_at),
-                    state: parse_state(&state)?,
-                    landed: Landed::from_stored(&tables).ok_or_else(|| {
-                        failure::damaged("reading the history", "its counts are not readable")
-                    })?,
-                })
+                let at = Timestamp(committed_at);
+                HistoryEntry::from_texts(ordinal, sync_id, at, (&state, &tables))
             })
             .collect()
     }
@@ -197,9 +189,4 @@ impl Positions<'_> {
             history = self.table("history"),
         )
     }
-}
-
-fn parse_state(text: &str) -> Result<State, DestinationError> {
-    State::from_json(text)
-        .map_err(|_| failure::damaged("reading the position", "its state is not JSON"))
 }

@@ -21,6 +21,8 @@ use engine::ColumnType;
 
 /// The name of the table function.
 pub(crate) const FUNCTION: &str = "hasmore_rows";
+/// As a statement calls it.
+pub(crate) const CALL: &str = "hasmore_rows()";
 /// The column that holds each row's place among all rows of its batch, from 0.
 pub(crate) const POSITION: &str = "position";
 /// The column that holds the row id of the held row that an incoming row goes with.

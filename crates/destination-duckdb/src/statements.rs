@@ -10,19 +10,13 @@ use crate::rows;
 use crate::widening;
 
 mod adopting;
-mod timed;
-mod unique;
 mod versions;
 
 pub(crate) use adopting::{
     FIND_COLUMNS, FIND_KEYS, count_doubles, integer_digits, last_synced, remake_table,
 };
-pub(crate) use timed::{chain_timed, insert_timed, remove_timed, reopen_timed, touch_timed};
-pub(crate) use unique::{Unique, find_kept, find_twins};
-pub(crate) use versions::{
-    Versions, close_versions, count_swept, end_history, end_versions, insert_versions,
-    remove_deleted, remove_versions, reopen_versions, start_history, sweep, touch_versions,
-};
+pub(crate) use sql::{Arrived, identifier};
+pub(crate) use versions::{end_history, remove_deleted, start_history};
 
 /// Where a table is in the database.
 #[derive(Clone, Copy, Debug)]
@@ -34,16 +28,10 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn quoted(self) -> String {
+    pub(crate) fn quoted(self) -> String {
         let Place { catalog, namespace, table } = self;
         format!("{}.{}.{}", identifier(catalog), identifier(namespace), identifier(table))
     }
-}
-
-/// Any name as an identifier: quoted always, so that reserved words and hostile names are ordinary
-/// (F-152).
-pub(crate) fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn text(value: &str) -> String {
@@ -53,6 +41,41 @@ fn text(value: &str) -> String {
 /// A moment, written so that no setting of the session can shift it.
 pub(crate) fn instant(moment: Timestamp) -> String {
     format!("TIMESTAMPTZ '{moment}'")
+}
+
+/// DuckDB as [`sql`] writes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dialect;
+
+impl sql::Dialect for Dialect {
+    fn instant(self, moment: Timestamp) -> String {
+        instant(moment)
+    }
+
+    /// An instant minus an interval takes an extension of DuckDB's, and a time zone.
+    fn before(self, instant: &str) -> String {
+        format!(
+            "CAST(CAST(make_timestamp(epoch_us({instant}) - {}) AS VARCHAR) || '+00' AS TIMESTAMPTZ)",
+            system_columns::VERSION_GAP_MICROS
+        )
+    }
+
+    fn as_instant(self, value: &str, kind: ColumnType) -> String {
+        if kind == ColumnType::Instant {
+            return value.to_owned();
+        }
+        format!("CAST(CAST(CAST({value} AS TIMESTAMP) AS VARCHAR) || '+00' AS TIMESTAMPTZ)")
+    }
+}
+
+/// Rows that are given to a statement of DuckDB.
+pub(crate) fn arrived<'a>(
+    table: &'a str,
+    columns: &'a [(String, ColumnType)],
+    keys: &'a [&'a str],
+    soft_deletes: bool,
+) -> Arrived<'a, Dialect> {
+    Arrived { dialect: Dialect, table, rows: rows::CALL, columns, keys, soft_deletes }
 }
 
 /// The types of Dec-63.
@@ -209,48 +232,6 @@ pub(crate) fn find_tables(namespace: &str) -> String {
     )
 }
 
-/// The columns of rows that arrive, and what is looked at in them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Incoming<'a> {
-    /// Name and type of `c0`, `c1`, ….
-    pub(crate) columns: &'a [(String, ColumnType)],
-    pub(crate) soft_deletes: bool,
-}
-
-impl Incoming<'_> {
-    fn index(self, name: &str) -> usize {
-        self.columns
-            .iter()
-            .position(|column| column.0 == name)
-            .expect("a row has the columns of its key")
-    }
-
-    fn keys_equal(self, keys: &[&str]) -> String {
-        let equal =
-            |key: &&str| format!("held.{} = incoming.c{}", identifier(key), self.index(key));
-        keys.iter().map(equal).collect::<Vec<_>>().join(" AND ")
-    }
-
-    /// Whether a held row differs from the incoming one in a column that `looked_at` chooses.
-    fn differs(self, looked_at: &dyn Fn(&str, ColumnType) -> bool) -> String {
-        let mut tests: Vec<String> = Vec::new();
-        for (index, (name, column_type)) in self.columns.iter().enumerate() {
-            if !looked_at(name, *column_type) {
-                continue;
-            }
-            let name = identifier(name);
-            tests.push(format!("held.{name} IS DISTINCT FROM incoming.c{index}"));
-        }
-        if tests.is_empty() { "FALSE".to_owned() } else { tests.join(" OR ") }
-    }
-}
-
-/// Whether a column is the function's own and not part of the key: the ones that can differ between
-/// two rows of one key.
-pub(crate) fn is_payload(name: &str, keys: &[&str]) -> bool {
-    !keys.contains(&name) && !name.starts_with(system_columns::RESERVED_PREFIX)
-}
-
 /// Dates and times are the cheapest columns to compare, and most sources have one that moves with
 /// every change.
 pub(crate) fn is_telling(column_type: ColumnType) -> bool {
@@ -259,53 +240,32 @@ pub(crate) fn is_telling(column_type: ColumnType) -> bool {
 
 /// The held row of each incoming key, and whether it can be told at a glance that it differs: by a
 /// date or time, or because it is marked as deleted.
-pub(crate) fn match_rows(place: Place<'_>, incoming: Incoming<'_>, keys: &[&str]) -> String {
-    let mut differs =
-        incoming.differs(&|name, column_type| is_payload(name, keys) && is_telling(column_type));
-    if incoming.soft_deletes {
+pub(crate) fn match_rows(arrived: &Arrived<'_, Dialect>) -> String {
+    let mut differs = arrived.differs_in(is_telling);
+    if arrived.soft_deletes {
         differs = format!("{differs} OR held.{} IS TRUE", identifier(system_columns::DELETED));
     }
     format!(
         "SELECT held.rowid, incoming.{position}, ({differs}) \
-         FROM {table} AS held JOIN {rows}() AS incoming ON {keys}",
+         FROM {table} AS held JOIN {rows} AS incoming ON {keys}",
         position = rows::POSITION,
-        table = place.quoted(),
-        rows = rows::FUNCTION,
-        keys = incoming.keys_equal(keys),
+        table = arrived.table,
+        rows = arrived.rows,
+        keys = arrived.same(),
     )
 }
 
 /// The places of the rows, among those given with the row they met, that differ from it in a column
 /// that [`match_rows`] has not looked at.
-pub(crate) fn compare_rows(place: Place<'_>, incoming: Incoming<'_>, keys: &[&str]) -> String {
-    let differs =
-        incoming.differs(&|name, column_type| is_payload(name, keys) && !is_telling(column_type));
+pub(crate) fn compare_rows(arrived: &Arrived<'_, Dialect>) -> String {
+    let differs = arrived.differs_in(|kind| !is_telling(kind));
     format!(
-        "SELECT incoming.{position} FROM {table} AS held JOIN {rows}() AS incoming \
+        "SELECT incoming.{position} FROM {table} AS held JOIN {rows} AS incoming \
          ON held.rowid = incoming.{row_id} WHERE {differs}",
         position = rows::POSITION,
-        table = place.quoted(),
-        rows = rows::FUNCTION,
+        table = arrived.table,
+        rows = arrived.rows,
         row_id = rows::ROW_ID,
-    )
-}
-
-/// Writes every incoming row as a new one, live.
-pub(crate) fn insert_rows(place: Place<'_>, incoming: Incoming<'_>) -> String {
-    let mut names: Vec<String> =
-        incoming.columns.iter().map(|column| identifier(&column.0)).collect();
-    let mut values: Vec<String> =
-        (0..incoming.columns.len()).map(|index| format!("c{index}")).collect();
-    if incoming.soft_deletes {
-        names.push(identifier(system_columns::DELETED));
-        values.push("FALSE".to_owned());
-    }
-    format!(
-        "INSERT INTO {} ({}) SELECT {} FROM {}()",
-        place.quoted(),
-        names.join(", "),
-        values.join(", "),
-        rows::FUNCTION
     )
 }
 
@@ -327,45 +287,6 @@ pub(crate) fn delete_rows(place: Place<'_>) -> String {
         place.quoted(),
         rows::ROW_ID,
         rows::FUNCTION
-    )
-}
-
-/// How many of the keys name a row that is live.
-pub(crate) fn count_live(place: Place<'_>, incoming: Incoming<'_>, keys: &[&str]) -> String {
-    format!(
-        "SELECT count(*) FROM {} AS held JOIN {}() AS incoming ON {} WHERE held.{} IS NOT TRUE",
-        place.quoted(),
-        rows::FUNCTION,
-        incoming.keys_equal(keys),
-        identifier(system_columns::DELETED)
-    )
-}
-
-/// F-111: marked and stamped, other columns kept.
-pub(crate) fn mark_rows(
-    place: Place<'_>,
-    incoming: Incoming<'_>,
-    keys: &[&str],
-    synced_at: Timestamp,
-) -> String {
-    format!(
-        "UPDATE {} AS held SET {} = TRUE, {} = {} FROM {}() AS incoming WHERE {}",
-        place.quoted(),
-        identifier(system_columns::DELETED),
-        identifier(system_columns::SYNCED),
-        instant(synced_at),
-        rows::FUNCTION,
-        incoming.keys_equal(keys)
-    )
-}
-
-/// F-112.
-pub(crate) fn remove_rows(place: Place<'_>, incoming: Incoming<'_>, keys: &[&str]) -> String {
-    format!(
-        "DELETE FROM {} AS held USING {}() AS incoming WHERE {}",
-        place.quoted(),
-        rows::FUNCTION,
-        incoming.keys_equal(keys)
     )
 }
 

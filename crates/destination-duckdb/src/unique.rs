@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use engine::{DestinationError, TableBatch, Twin};
+use sql::{Look, Unique};
 
 use crate::failure;
 use crate::rows::{POSITION, Rows};
 use crate::session::Session;
-use crate::statements::{self, Incoming, Place, Unique};
+use crate::statements::{self, Place};
 
 /// The places of the upserts whose key had the same value before, by column.
 pub(crate) type Kept = BTreeMap<String, BTreeSet<u64>>;
@@ -23,7 +24,7 @@ pub(crate) fn find_kept(
     let mut kept = Kept::new();
     for column in table.unique() {
         let keys = table.key_columns();
-        let found = query(session, place, table, (column, &keys), statements::find_kept)?;
+        let found = query(session, place, table, (column, &keys), Look::Kept)?;
         let places = found.iter().map(|found| found.place).collect();
         kept.insert(column.clone(), places);
     }
@@ -39,7 +40,7 @@ pub(crate) fn check(
 ) -> Result<(), DestinationError> {
     for column in table.unique() {
         let keys = table.upsert_key_columns();
-        let twins = query(session, place, table, (column, &keys), statements::find_twins);
+        let twins = query(session, place, table, (column, &keys), Look::Twins);
         let twins = twins.map_err(|error| {
             failure::of(&error, &format!("comparing the values of column {column}"))
         })?;
@@ -56,17 +57,18 @@ fn query(
     place: Place<'_>,
     table: &TableBatch,
     (column, keys): (&str, &[&str]),
-    statement: fn(Unique<'_>) -> String,
+    look: Look,
 ) -> duckdb::Result<Vec<Twin>> {
     let rows = Rows::all(table.columns(), table.upserts());
     if rows.count() == 0 {
         return Ok(Vec::new());
     }
     let rows = rows.clone().with(POSITION, (0..).take(rows.count()).collect());
-    let incoming = Incoming { columns: table.columns(), soft_deletes: table.soft_deletes() };
-    let unique = Unique { place, incoming, keys, mode: table.mode(), column };
+    let (quoted, mode) = (place.quoted(), table.mode());
+    let arrived = statements::arrived(&quoted, table.columns(), keys, table.soft_deletes());
+    let unique = Unique { arrived, mode, column, place: POSITION };
     let mut twins = Vec::new();
-    for batch in session.query(rows, &statement(unique))? {
+    for batch in session.query(rows, &unique.find(look))? {
         let number = |column: usize, row: usize| {
             let Some(numbers) = batch.columns().get(column) else { return 0 };
             numbers.as_primitive::<Int64Type>().value(row).unsigned_abs()

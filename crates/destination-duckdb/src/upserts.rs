@@ -10,7 +10,7 @@ use engine::{Counts, PrimaryKey, TableBatch, Timestamp};
 
 use crate::rows::{POSITION, ROW_ID, Rows};
 use crate::session::Session;
-use crate::statements::{self, Incoming, Place};
+use crate::statements::{self, Arrived, Dialect, Place};
 
 /// Rows compared in full in one go: it bounds the memory of the join.
 const COMPARED_ROWS_MAX: usize = 20_000;
@@ -48,13 +48,14 @@ pub(crate) fn write(
     if rows.count() == 0 {
         return Ok(());
     }
-    let incoming = Incoming { columns: table.columns(), soft_deletes: table.soft_deletes() };
-    let insert = statements::insert_rows(place, incoming);
+    let (quoted, keys) = (place.quoted(), table.key_columns());
+    let arrived = statements::arrived(&quoted, table.columns(), &keys, table.soft_deletes());
+    let insert = arrived.insert();
     if *table.primary_key() == PrimaryKey::BatchIndex || is_empty(session, place)? {
         counts.inserted += session.execute(rows, &insert)?;
         return Ok(());
     }
-    let (meetings, verdicts) = meet(session, place, table, incoming, &rows)?;
+    let (meetings, verdicts) = meet(session, &arrived, &rows)?;
     let met = |verdict| -> Vec<i64> {
         let met = meetings.iter().filter(|meeting| verdicts[index(meeting.position)] == verdict);
         met.map(|meeting| meeting.row_id).collect()
@@ -91,16 +92,13 @@ fn is_empty(session: Session<'_>, place: Place<'_>) -> duckdb::Result<bool> {
 /// Every meeting, and the verdict on each incoming row.
 fn meet(
     session: Session<'_>,
-    place: Place<'_>,
-    table: &TableBatch,
-    incoming: Incoming<'_>,
+    arrived: &Arrived<'_, Dialect>,
     rows: &Rows,
 ) -> duckdb::Result<(Vec<Meeting>, Vec<Verdict>)> {
-    let keys = table.key_columns();
     let mut verdicts = vec![Verdict::New; rows.count()];
     let mut meetings = Vec::new();
     let positioned = rows.clone().with(POSITION, (0..).take(rows.count()).collect());
-    let matched = session.query(positioned, &statements::match_rows(place, incoming, &keys))?;
+    let matched = session.query(positioned, &statements::match_rows(arrived))?;
     for batch in &matched {
         let row_ids = batch.column(0).as_primitive::<Int64Type>().values();
         let positions = batch.column(1).as_primitive::<Int64Type>().values();
@@ -117,11 +115,10 @@ fn meet(
         }
     }
     drop(matched);
-    let is_hidden = |name: &str, column_type| {
-        statements::is_payload(name, &keys) && !statements::is_telling(column_type)
-    };
-    if table.columns().iter().any(|(name, column_type)| is_hidden(name, *column_type)) {
-        let compare = statements::compare_rows(place, incoming, &keys);
+    let is_hidden =
+        |name: &str, column_type| arrived.is_payload(name) && !statements::is_telling(column_type);
+    if arrived.columns.iter().any(|(name, column_type)| is_hidden(name, *column_type)) {
+        let compare = statements::compare_rows(arrived);
         let mut undecided: Vec<Meeting> = meetings
             .iter()
             .filter(|meeting| verdicts[index(meeting.position)] == Verdict::Unchanged)

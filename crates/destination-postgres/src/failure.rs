@@ -184,12 +184,3 @@ pub(crate) fn by_hand(what: impl Into<String>) -> DestinationError {
         "undo the change by hand, or drop the table and resync into another schema",
     )
 }
-
-/// Something that we wrote, and that is not as we wrote it.
-pub(crate) fn damaged(doing: &str, said: &str) -> DestinationError {
-    refused(
-        "destination_damaged",
-        format!("{doing}: {said}"),
-        "restore the database from a backup, or sync into another one",
-    )
-}

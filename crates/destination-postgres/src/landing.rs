@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage};
 use crate::failure::{self, by_hand};
 use crate::history;
 use crate::rows;
-use crate::statements::{self, Incoming, Place, Versions};
+use crate::statements::{self, Dialect, Incoming, Place};
 use crate::unique;
 use crate::upserts;
 
@@ -74,15 +74,15 @@ impl Landing<'_> {
     }
 
     async fn sweep(&self, sweep: &Sweep, at: Timestamp) -> Result<u64, DestinationError> {
-        let (client, place) = (self.client, self.place(&sweep.table));
+        let (client, table) = (self.client, self.place(&sweep.table).quoted());
         let failed = |error| failure::of(&error, &format!("sweeping table {}", sweep.table));
         if sweep.max_share.is_some() {
-            let count = statements::count_swept(place, sweep);
+            let count = sql::count_swept(Dialect, &table, sweep);
             let counted = client.query_typed_one(&count, &[]).await.map_err(failed)?;
             let number = |column| counted.get::<_, i64>(column).unsigned_abs();
             sweep.check(number(0), number(1))?;
         }
-        execute(client, &statements::sweep(place, sweep, at)).await.map_err(failed)
+        execute(client, &sql::sweep(Dialect, &table, sweep, at)).await.map_err(failed)
     }
 
     fn place<'b>(&'b self, table: &'b str) -> Place<'b> {
@@ -289,30 +289,30 @@ impl Landing<'_> {
         if *table.primary_key() == PrimaryKey::BatchIndex {
             return Ok(counts);
         }
-        let key = statements::key_of(table.primary_key(), table.columns());
+        let (quoted, key, keys) = (place.quoted(), table.key_types(), table.key_columns());
         let marks = table.marks();
         if !marks.is_empty() {
             let incoming = Incoming { number: number + 1, columns: &key, soft_deletes };
             client.batch_execute(&incoming.create()).await?;
             rows::copy(client, &incoming.copy(), &marks).await?;
+            let rows = incoming.name();
+            let arrived = incoming.arrived(&quoted, &rows, &keys);
             if table.mode() == TableMode::History {
-                let versions = Versions { place, incoming, keys: &key, at };
-                counts.deleted += execute(client, &statements::end_versions(versions)).await?;
+                counts.deleted += execute(client, &arrived.end_versions(at)).await?;
                 return Ok(counts);
             }
-            let live = statements::count_live(place, incoming, &key);
-            let live = client.query_typed_one(&live, &[]).await?;
+            let live = client.query_typed_one(&arrived.count_live(), &[]).await?;
             counts.deleted += live.get::<_, i64>(0).unsigned_abs();
-            let mark = statements::mark_rows(place, incoming, &key, at);
-            client.batch_execute(&mark).await?;
+            client.batch_execute(&arrived.mark(at)).await?;
         }
         let removals = table.removals();
         if !removals.is_empty() {
             let incoming = Incoming { number: number + 2, columns: &key, soft_deletes };
             client.batch_execute(&incoming.create()).await?;
             rows::copy(client, &incoming.copy(), &removals).await?;
-            counts.deleted +=
-                execute(client, &statements::remove_rows(place, incoming, &key)).await?;
+            let rows = incoming.name();
+            let remove = incoming.arrived(&quoted, &rows, &keys).remove();
+            counts.deleted += execute(client, &remove).await?;
         }
         Ok(counts)
     }

@@ -4,7 +4,6 @@ use engine::{
     Batch, DestinationError, HISTORY_COMMITS_MAX, HistoryEntry, Landed, Position, StoredConnection,
     Timestamp,
 };
-use protocol::{State, SyncId};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
 
@@ -112,11 +111,7 @@ impl Positions<'_> {
         if others.get::<_, i64>(0) == 0 {
             return Ok(());
         }
-        Err(refused(
-            "another_salt",
-            "another connection of this database has begun to hash values meanwhile",
-            "sync again: it takes the salt that is there, so that equal values have equal digests",
-        ))
+        Err(DestinationError::another_salt("database"))
     }
 
     async fn write_rows(self, commit: &Commit<'_>) -> Result<(), Error> {
@@ -185,15 +180,8 @@ impl Positions<'_> {
             .map_err(|error| failure::of(&error, "reading the history"))?;
         rows.iter()
             .map(|row| {
-                Ok(HistoryEntry {
-                    ordinal: unsigned(row, 0),
-                    sync_id: SyncId(row.get(1)),
-                    committed_at: Timestamp(row.get(2)),
-                    state: parse_state(row.get(3))?,
-                    landed: Landed::from_stored(row.get(4)).ok_or_else(|| {
-                        failure::damaged("reading the history", "its counts are not readable")
-                    })?,
-                })
+                let (at, texts) = (Timestamp(row.get(2)), (row.get(3), row.get(4)));
+                HistoryEntry::from_texts(unsigned(row, 0), row.get(1), at, texts)
             })
             .collect()
     }
@@ -246,11 +234,6 @@ impl Positions<'_> {
             )
             .await
     }
-}
-
-fn parse_state(text: &str) -> Result<State, DestinationError> {
-    State::from_json(text)
-        .map_err(|_| failure::damaged("reading the position", "its state is not JSON"))
 }
 
 fn unsigned(row: &Row, column: usize) -> u64 {

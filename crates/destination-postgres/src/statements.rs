@@ -9,19 +9,14 @@ use sha2::{Digest, Sha256};
 use crate::widening;
 
 mod adopting;
-mod timed;
-mod unique;
 mod versions;
 
 pub(crate) use adopting::{
     FIND_COLUMNS, FIND_KEYS, adopt_table, count_doubles, integer_digits, last_synced,
 };
-pub(crate) use timed::{chain_timed, insert_timed, remove_timed, reopen_timed, touch_timed};
-pub(crate) use unique::{Unique, find_kept, find_twins};
-pub(crate) use versions::{
-    Versions, close_versions, count_swept, end_history, end_versions, insert_versions,
-    remove_deleted, remove_versions, reopen_versions, start_history, sweep, touch_versions,
-};
+use sql::Arrived;
+pub(crate) use sql::identifier;
+pub(crate) use versions::{end_history, remove_deleted, start_history};
 
 /// Where a table is in the database.
 #[derive(Clone, Copy, Debug)]
@@ -31,20 +26,40 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn quoted(self) -> String {
+    pub(crate) fn quoted(self) -> String {
         format!("{}.{}", identifier(self.namespace), identifier(self.table))
     }
-}
-
-/// Any name as an identifier: quoted always, so that reserved words and hostile names are ordinary
-/// (F-152).
-pub(crate) fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A moment, written so that no setting of the session can shift it.
 pub(crate) fn instant(moment: Timestamp) -> String {
     format!("TIMESTAMPTZ '{moment}'")
+}
+
+/// Postgres as [`sql`] writes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dialect;
+
+impl sql::Dialect for Dialect {
+    fn instant(self, moment: Timestamp) -> String {
+        instant(moment)
+    }
+
+    fn before(self, instant: &str) -> String {
+        format!("{instant} - interval '{} microseconds'", system_columns::VERSION_GAP_MICROS)
+    }
+
+    fn as_instant(self, value: &str, kind: ColumnType) -> String {
+        if kind == ColumnType::Instant {
+            return value.to_owned();
+        }
+        format!("{value}::timestamp AT TIME ZONE 'UTC'")
+    }
+
+    /// JSON has no equality of its own; equal is what is written the same.
+    fn compared(self, value: String, kind: ColumnType) -> String {
+        if kind == ColumnType::Json { format!("{value}::text") } else { value }
+    }
 }
 
 /// An instant as microseconds since 1970, exactly.
@@ -255,6 +270,9 @@ pub(crate) fn is_empty(place: Place<'_>) -> String {
     format!("SELECT NOT EXISTS (SELECT FROM {})", place.quoted())
 }
 
+/// The column that counts rows which arrive, where they are counted.
+pub(crate) const PLACE: &str = "place";
+
 /// The columns of rows that arrive, and what is looked at in them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Incoming<'a> {
@@ -266,42 +284,19 @@ pub(crate) struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         format!("pg_temp.hasmore_incoming_{}", self.number)
     }
 
-    fn index(self, name: &str) -> usize {
-        self.columns
-            .iter()
-            .position(|column| column.0 == name)
-            .expect("a row has the columns of its key")
-    }
-
-    fn keys_equal(self, key: &[(String, ColumnType)]) -> String {
-        let equal = |(name, column_type): &(String, ColumnType)| {
-            let (held, incoming) = (identifier(name), self.index(name));
-            match column_type {
-                ColumnType::Json => format!("held.{held}::text = incoming.c{incoming}::text"),
-                _ => format!("held.{held} = incoming.c{incoming}"),
-            }
-        };
-        key.iter().map(equal).collect::<Vec<_>>().join(" AND ")
-    }
-
-    /// Whether a held row differs from the incoming one in a column of the function's own.
-    fn differs(self, key: &[(String, ColumnType)]) -> String {
-        let is_key = |name: &str| key.iter().any(|(key, _)| key == name);
-        let mut differs: Vec<String> = Vec::new();
-        for (index, (name, column_type)) in self.columns.iter().enumerate() {
-            if is_key(name) || name.starts_with(system_columns::RESERVED_PREFIX) {
-                continue;
-            }
-            let name = identifier(name);
-            // JSON has no equality of its own; equal is what is written the same.
-            let text = if *column_type == ColumnType::Json { "::text" } else { "" };
-            differs.push(format!("held.{name}{text} IS DISTINCT FROM incoming.c{index}{text}"));
-        }
-        if differs.is_empty() { "FALSE".to_owned() } else { differs.join(" OR ") }
+    /// The rows as the statements of [`sql`] read them; `rows` is [`Incoming::name`].
+    pub(crate) fn arrived<'a>(
+        &'a self,
+        table: &'a str,
+        rows: &'a str,
+        keys: &'a [&'a str],
+    ) -> Arrived<'a, Dialect> {
+        let Incoming { columns, soft_deletes, .. } = *self;
+        Arrived { dialect: Dialect, table, rows, columns, keys, soft_deletes }
     }
 
     /// The temporary table; it goes with the transaction.
@@ -315,6 +310,25 @@ impl Incoming<'_> {
 
     pub(crate) fn copy(self) -> String {
         format!("COPY {} FROM STDIN (FORMAT binary)", self.name())
+    }
+
+    /// The temporary table with one more column, [`PLACE`], that counts its rows from 1 as they come.
+    pub(crate) fn create_counted(self) -> String {
+        let columns = self.columns.iter().enumerate();
+        let columns: Vec<String> = columns
+            .map(|(index, (_, column_type))| format!("c{index} {}", sql_type(*column_type)))
+            .collect();
+        format!(
+            "CREATE TEMPORARY TABLE {} ({}, {PLACE} bigint GENERATED ALWAYS AS IDENTITY) ON COMMIT DROP",
+            self.name(),
+            columns.join(", ")
+        )
+    }
+
+    pub(crate) fn copy_counted(self) -> String {
+        let columns: Vec<String> =
+            (0..self.columns.len()).map(|index| format!("c{index}")).collect();
+        format!("COPY {} ({}) FROM STDIN (FORMAT binary)", self.name(), columns.join(", "))
     }
 }
 
@@ -368,70 +382,6 @@ pub(crate) fn upsert(
         rows = incoming.name(),
         terms = key_terms(key),
         set = set.join(", "),
-    )
-}
-
-/// Stamps the rows that were sent and have not been written.
-pub(crate) fn touch(
-    place: Place<'_>,
-    incoming: Incoming<'_>,
-    key: &[(String, ColumnType)],
-    synced_at: Timestamp,
-) -> String {
-    let (synced, moment) = (identifier(system_columns::SYNCED), instant(synced_at));
-    format!(
-        "UPDATE {} AS held SET {synced} = {moment} FROM {} AS incoming \
-         WHERE {} AND held.{synced} IS DISTINCT FROM {moment}",
-        place.quoted(),
-        incoming.name(),
-        incoming.keys_equal(key),
-    )
-}
-
-/// How many of the keys name a row that is live.
-pub(crate) fn count_live(
-    place: Place<'_>,
-    incoming: Incoming<'_>,
-    key: &[(String, ColumnType)],
-) -> String {
-    format!(
-        "SELECT count(*) FROM {} AS held JOIN {} AS incoming ON {} WHERE held.{} IS NOT TRUE",
-        place.quoted(),
-        incoming.name(),
-        incoming.keys_equal(key),
-        identifier(system_columns::DELETED)
-    )
-}
-
-/// F-111: marked and stamped, other columns kept.
-pub(crate) fn mark_rows(
-    place: Place<'_>,
-    incoming: Incoming<'_>,
-    key: &[(String, ColumnType)],
-    synced_at: Timestamp,
-) -> String {
-    format!(
-        "UPDATE {} AS held SET {} = TRUE, {} = {} FROM {} AS incoming WHERE {}",
-        place.quoted(),
-        identifier(system_columns::DELETED),
-        identifier(system_columns::SYNCED),
-        instant(synced_at),
-        incoming.name(),
-        incoming.keys_equal(key)
-    )
-}
-
-/// F-112.
-pub(crate) fn remove_rows(
-    place: Place<'_>,
-    incoming: Incoming<'_>,
-    key: &[(String, ColumnType)],
-) -> String {
-    format!(
-        "DELETE FROM {} AS held USING {} AS incoming WHERE {}",
-        place.quoted(),
-        incoming.name(),
-        incoming.keys_equal(key)
     )
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use engine::{DestinationError, TableBatch, Twin};
+use sql::{Look, Unique};
 use tokio_postgres::{Client, Error};
 
 use crate::failure;
 use crate::rows;
-use crate::statements::{self, Incoming, Place, Unique};
+use crate::statements::{Incoming, PLACE, Place};
 
 /// The upserts of a table with such columns, staged with their places, and what was there before.
 pub(crate) struct Staged<'a> {
@@ -36,7 +37,7 @@ pub(crate) async fn stage<'a>(
     let mut staged = Staged { table, place, incoming, columns: Vec::new() };
     for column in table.unique() {
         let keys = table.key_columns();
-        let kept = staged.query(client, (column, &keys), statements::find_kept).await?;
+        let kept = staged.query(client, (column, &keys), Look::Kept).await?;
         let places = kept.iter().map(place_of).collect();
         staged.columns.push((column, places));
     }
@@ -48,7 +49,7 @@ impl Staged<'_> {
     pub(crate) async fn check(&self, client: &Client) -> Result<(), DestinationError> {
         for (column, kept) in &self.columns {
             let keys = self.table.upsert_key_columns();
-            let twins = self.query(client, (column, &keys), statements::find_twins).await;
+            let twins = self.query(client, (column, &keys), Look::Twins).await;
             let twins = twins.map_err(|error| {
                 failure::of(&error, &format!("comparing the values of column {column}"))
             })?;
@@ -67,17 +68,12 @@ impl Staged<'_> {
         &self,
         client: &Client,
         (column, keys): (&str, &[&str]),
-        statement: fn(Unique<'_>) -> String,
+        look: Look,
     ) -> Result<Vec<tokio_postgres::Row>, Error> {
-        let key: Vec<_> = keys
-            .iter()
-            .filter_map(|name| {
-                self.table.columns().iter().find(|column| column.0 == **name).cloned()
-            })
-            .collect();
-        let (place, incoming, mode) = (self.place, self.incoming, self.table.mode());
-        let unique = Unique { place, incoming, keys: &key, mode, column };
-        client.query_typed(&statement(unique), &[]).await
+        let (quoted, rows, mode) = (self.place.quoted(), self.incoming.name(), self.table.mode());
+        let arrived = self.incoming.arrived(&quoted, &rows, keys);
+        let unique = Unique { arrived, mode, column, place: PLACE };
+        client.query_typed(&unique.find(look), &[]).await
     }
 }
 

@@ -37,7 +37,9 @@ pub(crate) async fn write(
     let (inserted, updated) = (number(0), number(1));
     let unchanged = sent - inserted - updated;
     if unchanged > 0 {
-        client.batch_execute(&statements::touch(place, incoming, &key, synced_at)).await?;
+        let (quoted, rows, keys) = (place.quoted(), incoming.name(), table.key_columns());
+        let touch = incoming.arrived(&quoted, &rows, &keys).touch(synced_at);
+        client.batch_execute(&touch).await?;
     }
     counts.inserted += inserted;
     counts.updated += updated;

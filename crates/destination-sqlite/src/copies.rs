@@ -11,9 +11,8 @@ use engine::{Batch, ColumnType, DestinationError, Landed, Position, Schema, Tabl
 use rusqlite::types::ValueRef;
 
 use crate::destination::{Sqlite, of};
-use crate::rows::{self, execute, stored};
-use crate::statements::identifier;
-use crate::unique::ROW_ID;
+use crate::rows;
+use crate::statements::{ROW_ID, identifier};
 
 /// Rows read in one go: it bounds the memory of a copy.
 const READ_ROWS_MAX: i64 = 10_000;
@@ -128,22 +127,9 @@ impl Sqlite {
     ) -> Result<u64, DestinationError> {
         let columns = table.all_columns();
         let names: Vec<String> = columns.iter().map(|(name, _)| identifier(name)).collect();
-        let values: Vec<String> = (1..=names.len()).map(|place| format!("?{place}")).collect();
-        let (names, values) = (names.join(", "), values.join(", "));
-        let insert = format!("INSERT INTO {} ({names}) VALUES ({values})", self.quoted(name));
-        let write = || {
-            let (mut statement, mut written) = (self.connection.prepare(&insert)?, 0);
-            for rows in rows {
-                let arrays = rows.columns().iter().zip(&columns);
-                let arrays: Vec<_> =
-                    arrays.map(|(array, (_, kind))| stored(array, *kind)).collect();
-                for row in 0..rows.num_rows() {
-                    written += execute(&mut statement, &arrays, row)?;
-                }
-            }
-            Ok(written)
-        };
-        write().map_err(of(format!("writing table {name}")))
+        let into = format!("{} ({})", self.quoted(name), names.join(", "));
+        let written = rows::insert(&self.connection, &into, &columns, rows);
+        written.map_err(of(format!("writing table {name}")))
     }
 
     /// Writes the position and commits: all of the connection is here then.

@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow_array::RecordBatch;
 use engine::{
-    Batch, ColumnType, Counts, DestinationError, Landed, Schema, SchemaChange, TableBatch,
-    TableMode, system_columns,
+    Batch, ColumnType, Counts, DestinationError, Landed, PrimaryKey, Schema, SchemaChange,
+    TableBatch, TableMode, system_columns,
 };
 use rusqlite::{Result, Row};
+use sql::Arrived;
 
 use crate::destination::{Sqlite, of};
 use crate::rows;
-use crate::statements::{
-    self, END_VERSION, MARK, REMOVE, RowStatements, TIMED_VERSION, UPSERT, VERSION,
-};
+use crate::statements::{self, Dialect, STAGED};
 use crate::unique::Kept;
 
 impl Sqlite {
@@ -41,12 +40,12 @@ impl Sqlite {
         let tables = &batch.leaves().schema().tables;
         for sweep in batch.sweeps().filter(|sweep| tables.contains_key(&sweep.table)) {
             let table = self.quoted(&sweep.table);
-            let (count, delete) = statements::sweep(&table, sweep, batch.synced_at());
             let counted = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            let count = sql::count_swept(Dialect, &table, sweep);
             let counted = self.connection.query_row(&count, [], counted);
             let (swept, live) = counted.map_err(of(format!("sweeping {table}")))?;
             sweep.check(swept, live)?;
-            self.run(&delete)?;
+            self.run(&sql::sweep(Dialect, &table, sweep, batch.synced_at()))?;
             landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
         }
         for table in batch.tables() {
@@ -96,55 +95,66 @@ impl Sqlite {
     }
 
     /// Upserts, then deletes: a key with both ends deleted (F-116).
-    ///
-    /// What a sync leaves in a table of versions depends on the last word that it has on each key, however
-    /// its pages are joined: what the sync itself has made of a key so far is undone first, and made anew.
     fn write_table(&self, table: &TableBatch, batch: &Batch) -> Result<Counts> {
-        let (name, at) = (self.quoted(table.table()), batch.synced_at());
-        let fill = |rows: &_| RowStatements::of(&name, table, rows, at);
-        let (upserts, marks, removals) = (table.upserts(), table.marks(), table.removals());
-        if table.mode() == TableMode::History {
-            let [unchanged, updated, new] = if table.is_timed() {
-                let [_, unchanged, updated, new, _] =
-                    self.each(table, &upserts, TIMED_VERSION, fill)?;
-                [unchanged, updated, new + updated]
-            } else {
-                let [.., unchanged, updated, new] = self.each(table, &upserts, VERSION, fill)?;
-                [unchanged, updated, new]
-            };
-            let [deleted] = self.each(table, &marks, END_VERSION, fill)?;
-            return Ok(Counts { inserted: new - updated, updated, unchanged, deleted, swept: 0 });
-        }
-        let [inserted, updated, unchanged] = self.each(table, &upserts, UPSERT, fill)?;
-        let [marked, _] = self.each(table, &marks, MARK, fill)?;
-        let [removed] = self.each(table, &removals, REMOVE, fill)?;
-        Ok(Counts { inserted, updated, unchanged, deleted: marked + removed, swept: 0 })
+        let (is_history, at) = (table.mode() == TableMode::History, batch.synced_at());
+        let mut counts = Counts::default();
+        self.arrived(table, table.columns(), &table.upserts(), |sent, arrived| {
+            if is_history {
+                let written =
+                    arrived.history(table.is_timed(), at).map(|statement| self.count(&statement));
+                let [first, second, third, fourth, fifth] = written;
+                let written = [first?, second?, third?, fourth?, fifth?];
+                counts = sql::history_counts(table.is_timed(), written);
+                return Ok(());
+            }
+            if *table.primary_key() == PrimaryKey::BatchIndex {
+                counts.inserted = self.count(&arrived.insert())?;
+                return Ok(());
+            }
+            counts.updated = self.count(&arrived.update())?;
+            counts.inserted = self.count(&arrived.insert_new())?;
+            counts.unchanged = sent - counts.updated - counts.inserted;
+            self.count(&arrived.touch(at)).map(|_| ())
+        })?;
+        let keys = table.key_types();
+        self.arrived(table, &keys, &table.marks(), |_, arrived| {
+            if is_history {
+                counts.deleted = self.count(&arrived.end_versions(at))?;
+                return Ok(());
+            }
+            counts.deleted =
+                self.connection.query_row(&arrived.count_live(), [], |row| row.get(0))?;
+            self.count(&arrived.mark(at)).map(|_| ())
+        })?;
+        self.arrived(table, &keys, &table.removals(), |_, arrived| {
+            counts.deleted += self.count(&arrived.remove())?;
+            Ok(())
+        })?;
+        Ok(counts)
     }
 
-    /// Runs some statements for each row, or each key; answers how many rows each has written. What an
-    /// `INSERT` of a whole row has written needs no other.
-    fn each<const N: usize>(
+    /// Brings rows to where statements find them, and says how many there are; does nothing where there are
+    /// none.
+    pub(crate) fn arrived(
         &self,
         table: &TableBatch,
+        columns: &[(String, ColumnType)],
         chunks: &[RecordBatch],
-        templates: [&str; N],
-        fill: impl Fn(&RecordBatch) -> RowStatements,
-    ) -> Result<[u64; N]> {
-        let mut written = [0; N];
-        for chunk in chunks {
-            let (filled, columns) = (fill(chunk), rows::stored_columns(chunk, table));
-            let prepare = |template| self.connection.prepare(&filled.fill(template));
-            let mut statements = templates.into_iter().map(prepare).collect::<Result<Vec<_>>>()?;
-            for row in 0..chunk.num_rows() {
-                for (statement, written) in statements.iter_mut().zip(&mut written) {
-                    let count = rows::execute(statement, &columns, row)?;
-                    *written += count;
-                    if count > 0 && templates[0] == UPSERT[0] {
-                        break;
-                    }
-                }
-            }
+        write: impl FnOnce(u64, Arrived<'_, Dialect>) -> Result<()>,
+    ) -> Result<()> {
+        if chunks.is_empty() {
+            return Ok(());
         }
-        Ok(written)
+        let (keys, name) = (table.key_columns(), self.quoted(table.table()));
+        self.connection.execute_batch(&statements::create_staged(columns))?;
+        let sent = rows::insert(&self.connection, STAGED, columns, chunks)?;
+        let soft_deletes = table.soft_deletes() && table.mode() != TableMode::History;
+        let (table, rows, keys) = (&*name, STAGED, &*keys);
+        write(sent, Arrived { dialect: Dialect, table, rows, columns, keys, soft_deletes })
+    }
+
+    /// Runs a statement; answers how many rows it wrote.
+    fn count(&self, statement: &str) -> Result<u64> {
+        Ok(self.connection.execute(statement, [])? as u64)
     }
 }

@@ -6,8 +6,7 @@ use engine::{
     Batch, DestinationError, HISTORY_COMMITS_MAX, HistoryEntry, Landed, Position, StoredConnection,
     Timestamp, check_namespace,
 };
-use protocol::{State, SyncId};
-use rusqlite::{Error, Params, Row, params};
+use rusqlite::{Params, Row, params};
 
 use crate::destination::{Sqlite, of};
 
@@ -74,12 +73,7 @@ impl Sqlite {
         if others.map_err(of("looking for a salt"))? == 0 {
             return Ok(());
         }
-        Err(DestinationError::Refused {
-            code: "another_salt",
-            message: "another connection of this file has begun to hash values meanwhile"
-                .to_owned(),
-            hint: "sync again: it takes the salt that is there".to_owned(),
-        })
+        Err(DestinationError::another_salt("file"))
     }
 
     /// The connection's commits, the newest first; at most [`HISTORY_COMMITS_MAX`].
@@ -87,16 +81,14 @@ impl Sqlite {
     /// # Errors
     /// When the file cannot be read.
     pub fn history(&self) -> Result<Vec<HistoryEntry>, DestinationError> {
-        self.rows(HISTORY, [&self.connection_name], |row| {
-            let (state, landed): (String, String) = (row.get(3)?, row.get(4)?);
-            Ok(HistoryEntry {
-                ordinal: row.get(0)?,
-                sync_id: SyncId(row.get(1)?),
-                committed_at: Timestamp(row.get(2)?),
-                state: State::from_json(&state).map_err(|_| Error::InvalidQuery)?,
-                landed: Landed::from_stored(&landed).ok_or(Error::InvalidQuery)?,
-            })
-        })
+        let found = self.rows(HISTORY, [&self.connection_name], |row| {
+            let texts: [String; 3] = [row.get(1)?, row.get(3)?, row.get(4)?];
+            Ok((row.get(0)?, Timestamp(row.get(2)?), texts))
+        })?;
+        let entry = |(ordinal, at, [sync_id, state, landed]): (u64, Timestamp, [String; 3])| {
+            HistoryEntry::from_texts(ordinal, sync_id, at, (&state, &landed))
+        };
+        found.into_iter().map(entry).collect()
     }
 
     /// Every connection that has committed to this file, by name.

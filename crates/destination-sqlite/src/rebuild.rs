@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use engine::{ColumnType, HeldColumns, SchemaChange, Table, system_columns};
+use engine::{HeldColumns, SchemaChange, Table, system_columns};
 use rusqlite::{Connection, Result};
 
 use crate::destination::Sqlite;
 use crate::rows;
-use crate::statements::{self, identifier, table_name};
+use crate::statements::{self, Dialect, identifier, table_name};
 
 /// Gone again before the commit.
 const REBUILT: &str = "_hasmore_rebuilt";
@@ -87,12 +87,19 @@ impl Selected {
                 let value = format!("{}({})", identifier(&name), self.columns[column]);
                 self.set(column, &value);
             }
-            SchemaChange::StartHistory { .. } => self.start_history(before.time_column(after)),
+            SchemaChange::StartHistory { .. } => {
+                let time = before.time_column(after);
+                let values = sql::first_version(Dialect, before.soft_deletes, time);
+                self.columns.remove(system_columns::DELETED);
+                for ((column, _), value) in system_columns::OF_HISTORY.iter().zip(&values) {
+                    self.set(column, value);
+                }
+            }
             SchemaChange::EndHistory { kept_as, table } => {
-                let keys = system_columns::key_columns(&before.primary_key);
+                let keys = before.key_types();
                 let [table, kept] = [table, kept_as].map(|name| sqlite.quoted(name));
                 let mut older = Selected::all(before);
-                older.condition = statements::is_older(&table, &keys);
+                older.condition = sql::is_older(Dialect, &table, &keys);
                 sqlite.connection.execute_batch(&statements::create_table(&kept, before))?;
                 older.copy(&sqlite.connection, &table, &kept)?;
                 self.condition = format!("NOT {}", older.condition);
@@ -107,29 +114,6 @@ impl Selected {
             }
         }
         Ok(())
-    }
-
-    /// Each row that is there is a version, since it was last sent, or since its column `time` says; one
-    /// that is marked has ended (F-214).
-    fn start_history(&mut self, time: Option<(&str, ColumnType)>) {
-        let deleted = self.columns.remove(system_columns::DELETED);
-        let deleted = deleted.unwrap_or_else(|| "FALSE".to_owned());
-        let open = statements::instant(system_columns::END_MAX);
-        let start = time.map_or_else(
-            || "held._fivetran_synced".to_owned(),
-            |(name, kind)| {
-                let rest = match kind {
-                    ColumnType::LocalDate => "T00:00:00.000000Z",
-                    ColumnType::LocalDateTime => "Z",
-                    _ => "",
-                };
-                format!("coalesce(held.{} || '{rest}', held._fivetran_synced)", identifier(name))
-            },
-        );
-        let end = format!("iif({deleted}, max(held._fivetran_synced, {start}), {open})");
-        self.set(system_columns::ACTIVE, &format!("{deleted} IS NOT TRUE"));
-        self.set(system_columns::START, &start);
-        self.set(system_columns::END, &end);
     }
 
     fn set(&mut self, column: &str, value: &str) {

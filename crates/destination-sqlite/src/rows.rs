@@ -5,37 +5,34 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray};
-use arrow_schema::FieldRef;
-use engine::{ColumnType, TableBatch, widen, widen_text};
+use engine::{ColumnType, widen, widen_text};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, Result, Statement};
+use rusqlite::{Connection, Result};
 
-/// Columns as they are stored.
-pub(crate) fn stored_columns(rows: &RecordBatch, table: &TableBatch) -> Vec<ArrayRef> {
-    let column = |(field, array): (&FieldRef, &ArrayRef)| {
-        let known = table.columns().iter().find(|column| column.0 == *field.name());
-        stored(array, known.expect("rows have columns of their table").1)
-    };
-    rows.schema_ref().fields().iter().zip(rows.columns()).map(column).collect()
-}
-
-/// Runs a statement for one row; answers how many rows it wrote.
-pub(crate) fn execute(
-    statement: &mut Statement<'_>,
-    columns: &[ArrayRef],
-    row: usize,
+/// Writes rows with columns of these types: `into` names a table, and their columns unless they are all that it
+/// has. Answers how many.
+pub(crate) fn insert(
+    connection: &Connection,
+    into: &str,
+    columns: &[(String, ColumnType)],
+    chunks: &[RecordBatch],
 ) -> Result<u64> {
-    bind(statement, columns, row)?;
-    Ok(statement.raw_execute()? as u64)
-}
-
-/// Binds the columns of one row to `?1`, `?2`, ….
-pub(crate) fn bind(statement: &mut Statement<'_>, columns: &[ArrayRef], row: usize) -> Result<()> {
-    for (parameter, column) in (1..=statement.parameter_count()).zip(columns) {
-        statement.raw_bind_parameter(parameter, ToSqlOutput::Borrowed(value(column, row)))?;
+    let values = (1..=columns.len()).map(|place| format!("?{place}")).collect::<Vec<_>>();
+    let insert = format!("INSERT INTO {into} VALUES ({})", values.join(", "));
+    let (mut statement, mut written) = (connection.prepare(&insert)?, 0);
+    for chunk in chunks {
+        let arrays = chunk.columns().iter().zip(columns);
+        let arrays: Vec<_> = arrays.map(|(array, (_, kind))| stored(array, *kind)).collect();
+        for row in 0..chunk.num_rows() {
+            for (parameter, array) in (1..).zip(&arrays) {
+                let value = ToSqlOutput::Borrowed(value(array, row));
+                statement.raw_bind_parameter(parameter, value)?;
+            }
+            written += statement.raw_execute()? as u64;
+        }
     }
-    Ok(())
+    Ok(written)
 }
 
 /// Booleans, longs and doubles stay; all else is text.

@@ -81,6 +81,28 @@ pub enum DestinationError {
 }
 
 impl DestinationError {
+    /// What was written is not what is read.
+    pub fn damaged(doing: &str, said: &str) -> DestinationError {
+        DestinationError::Refused {
+            code: "destination_damaged",
+            message: format!("{doing}: {said}"),
+            hint: "restore the destination from a backup, or sync into a new one".to_owned(),
+        }
+    }
+
+    /// Values are hashed with one salt in all of a destination (Dec-65): of two connections that begin to hash at
+    /// once, one is refused, and finds the salt of the other with its next sync. `place` is a file, a database, ….
+    pub fn another_salt(place: &str) -> DestinationError {
+        DestinationError::Refused {
+            code: "another_salt",
+            message: format!(
+                "another connection of this {place} has begun to hash values meanwhile"
+            ),
+            hint: "sync again: it takes the salt that is there, so that equal values have equal digests"
+                .to_owned(),
+        }
+    }
+
     pub fn code(&self) -> &'static str {
         match self {
             DestinationError::Unavailable(_) => "destination_unavailable",

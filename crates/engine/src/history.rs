@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use protocol::{State, SyncId};
 use serde::{Deserialize, Serialize};
 
-use crate::destination::{Counts, Landed};
+use crate::destination::{Counts, DestinationError, Landed};
 use crate::time::Timestamp;
 
 /// Commits kept in the history of a connection. A commit is at least one page; a thousand of them are
@@ -22,6 +22,29 @@ pub struct HistoryEntry {
     /// The state that it stored.
     pub state: State,
     pub landed: Landed,
+}
+
+impl HistoryEntry {
+    /// As a destination keeps it: [`State::as_json`] and [`Landed::stored`] as texts.
+    ///
+    /// # Errors
+    /// `destination_damaged`, for the destination to pass on.
+    pub fn from_texts(
+        ordinal: u64,
+        sync_id: String,
+        committed_at: Timestamp,
+        (state, landed): (&str, &str),
+    ) -> Result<HistoryEntry, DestinationError> {
+        let damaged = |said| DestinationError::damaged("reading the history", said);
+        Ok(HistoryEntry {
+            ordinal,
+            sync_id: SyncId(sync_id),
+            committed_at,
+            state: State::from_json(state).map_err(|_| damaged("a state is not JSON"))?,
+            landed: Landed::from_stored(landed)
+                .ok_or_else(|| damaged("its counts are not readable"))?,
+        })
+    }
 }
 
 /// A connection whose rows are in a destination.

@@ -184,6 +184,14 @@ impl Table {
         own.chain(system.map(|(name, column_type)| (name.to_owned(), column_type))).collect()
     }
 
+    /// The columns of the key with their types.
+    pub fn key_types(&self) -> Vec<(String, ColumnType)> {
+        let columns = self.all_columns();
+        let typed = |name: &str| columns.iter().find(|column| column.0 == name).cloned();
+        let keys = system_columns::key_columns(&self.primary_key).into_iter();
+        keys.map(|name| typed(name).expect("a table has the columns of its key")).collect()
+    }
+
     /// The columns of which no two rows have the same values; none where every row is new.
     pub fn unique_columns(&self) -> Vec<&str> {
         let mut columns = match &self.primary_key {

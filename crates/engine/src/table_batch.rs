@@ -324,7 +324,8 @@ impl TableBatch {
         }
     }
 
-    fn key_types(&self) -> Vec<(String, ColumnType)> {
+    /// The columns of the key with their types, in the order in which deletes carry them.
+    pub fn key_types(&self) -> Vec<(String, ColumnType)> {
         let keys = self.key_columns();
         let is_key = |column: &&(String, ColumnType)| keys.contains(&column.0.as_str());
         let mut types: Vec<_> = self.columns.iter().filter(is_key).cloned().collect();

@@ -78,24 +78,18 @@ fn tables_and_columns() {
 
 #[test]
 fn rows_are_met_compared_and_written() {
-    let (columns, keys) = (columns(), ["order"]);
-    let incoming = Incoming { columns: &columns, soft_deletes: true };
+    let (columns, keys, table) = (columns(), ["order"], PLACE.quoted());
+    let marked = arrived(&table, &columns, &keys, true);
     check(
-        &match_rows(PLACE, incoming, &keys),
+        &match_rows(&marked),
         expect![[
             r#"SELECT held.rowid, incoming.position, (held."at" IS DISTINCT FROM incoming.c2 OR held."_fivetran_deleted" IS TRUE) FROM "shop"."shop"."line items" AS held JOIN hasmore_rows() AS incoming ON held."order" = incoming.c0"#
         ]],
     );
     check(
-        &compare_rows(PLACE, incoming, &keys),
+        &compare_rows(&marked),
         expect![[
             r#"SELECT incoming.position FROM "shop"."shop"."line items" AS held JOIN hasmore_rows() AS incoming ON held.rowid = incoming.row_id WHERE held."na""me" IS DISTINCT FROM incoming.c1"#
-        ]],
-    );
-    check(
-        &insert_rows(PLACE, incoming),
-        expect![[
-            r#"INSERT INTO "shop"."shop"."line items" ("order", "na""me", "at", "_fivetran_synced", "_fivetran_deleted") SELECT c0, c1, c2, c3, FALSE FROM hasmore_rows()"#
         ]],
     );
     check(
@@ -110,56 +104,10 @@ fn rows_are_met_compared_and_written() {
             r#"DELETE FROM "shop"."shop"."line items" WHERE rowid IN (SELECT row_id FROM hasmore_rows())"#
         ]],
     );
-    let incoming = Incoming { columns: &columns, soft_deletes: false };
     check(
-        &match_rows(PLACE, incoming, &["order", "na\"me", "at"]),
+        &match_rows(&arrived(&table, &columns, &["order", "na\"me", "at"], false)),
         expect![[
             r#"SELECT held.rowid, incoming.position, (FALSE) FROM "shop"."shop"."line items" AS held JOIN hasmore_rows() AS incoming ON held."order" = incoming.c0 AND held."na""me" = incoming.c1 AND held."at" = incoming.c2"#
-        ]],
-    );
-    check(
-        &insert_rows(PLACE, incoming),
-        expect![[
-            r#"INSERT INTO "shop"."shop"."line items" ("order", "na""me", "at", "_fivetran_synced") SELECT c0, c1, c2, c3 FROM hasmore_rows()"#
-        ]],
-    );
-}
-
-#[test]
-fn rows_are_marked_removed_and_swept() {
-    let columns = vec![("order".to_owned(), ColumnType::Long)];
-    let incoming = Incoming { columns: &columns, soft_deletes: true };
-    check(
-        &count_live(PLACE, incoming, &["order"]),
-        expect![[
-            r#"SELECT count(*) FROM "shop"."shop"."line items" AS held JOIN hasmore_rows() AS incoming ON held."order" = incoming.c0 WHERE held."_fivetran_deleted" IS NOT TRUE"#
-        ]],
-    );
-    check(
-        &mark_rows(PLACE, incoming, &["order"], MOMENT),
-        expect![[
-            r#"UPDATE "shop"."shop"."line items" AS held SET "_fivetran_deleted" = TRUE, "_fivetran_synced" = TIMESTAMPTZ '2023-11-14T22:13:20.123Z' FROM hasmore_rows() AS incoming WHERE held."order" = incoming.c0"#
-        ]],
-    );
-    check(
-        &remove_rows(PLACE, incoming, &["order"]),
-        expect![[
-            r#"DELETE FROM "shop"."shop"."line items" AS held USING hasmore_rows() AS incoming WHERE held."order" = incoming.c0"#
-        ]],
-    );
-    check(
-        &sweep(
-            PLACE,
-            &engine::Sweep {
-                table: "line items".to_owned(),
-                before: MOMENT,
-                verb: engine::SweepVerb::Mark,
-                max_share: None,
-            },
-            MOMENT,
-        ),
-        expect![[
-            r#"UPDATE "shop"."shop"."line items" SET "_fivetran_deleted" = TRUE WHERE "_fivetran_synced" < TIMESTAMPTZ '2023-11-14T22:13:20.123Z' AND "_fivetran_deleted" IS NOT TRUE"#
         ]],
     );
 }

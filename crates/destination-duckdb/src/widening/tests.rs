@@ -30,8 +30,8 @@ fn check(array: ArrayRef, from: ColumnType, to: ColumnType) {
     let place = Place { catalog: "memory", namespace: "main", table: "t" };
     let create = format!("CREATE TABLE t (v {})", statements::sql_type(from));
     connection.execute_batch(&create).expect("a table");
-    let incoming = statements::Incoming { columns: &columns, soft_deletes: false };
-    let insert = statements::insert_rows(place, incoming);
+    let quoted = place.quoted();
+    let insert = statements::arrived(&quoted, &columns, &[], false).insert();
     stage
         .with(Rows::all(&columns, vec![chunk]), || connection.execute_batch(&insert))
         .expect("rows");

@@ -42,12 +42,6 @@ fn rows_are_merged_by_their_key() {
             r#"WITH written AS (INSERT INTO "shop"."or""ders" AS held ("id", "na""me", "more", "_fivetran_synced", "_fivetran_deleted") SELECT incoming.c0, incoming.c1, incoming.c2, incoming.c3, FALSE FROM pg_temp.hasmore_incoming_3 AS incoming ON CONFLICT ("id") DO UPDATE SET "na""me" = excluded."na""me", "more" = excluded."more", "_fivetran_synced" = excluded."_fivetran_synced", "_fivetran_deleted" = excluded."_fivetran_deleted" WHERE held."_fivetran_deleted" IS TRUE OR held."na""me" IS DISTINCT FROM excluded."na""me" OR held."more"::text IS DISTINCT FROM excluded."more"::text RETURNING held.xmax = 0 AS is_new) SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written"#
         ]],
     );
-    check(
-        &touch(place(), incoming, &key("id", ColumnType::Long), Timestamp(0)),
-        expect![[
-            r#"UPDATE "shop"."or""ders" AS held SET "_fivetran_synced" = TIMESTAMPTZ '1970-01-01T00:00:00Z' FROM pg_temp.hasmore_incoming_3 AS incoming WHERE held."id" = incoming.c0 AND held."_fivetran_synced" IS DISTINCT FROM TIMESTAMPTZ '1970-01-01T00:00:00Z'"#
-        ]],
-    );
     let incoming = Incoming { soft_deletes: false, ..incoming };
     check(
         &upsert(place(), incoming, &key("more", ColumnType::Json)),
@@ -55,8 +49,9 @@ fn rows_are_merged_by_their_key() {
             r#"WITH written AS (INSERT INTO "shop"."or""ders" AS held ("id", "na""me", "more", "_fivetran_synced") SELECT incoming.c0, incoming.c1, incoming.c2, incoming.c3 FROM pg_temp.hasmore_incoming_3 AS incoming ON CONFLICT (("more"::text)) DO UPDATE SET "id" = excluded."id", "na""me" = excluded."na""me", "_fivetran_synced" = excluded."_fivetran_synced" WHERE held."id" IS DISTINCT FROM excluded."id" OR held."na""me" IS DISTINCT FROM excluded."na""me" RETURNING held.xmax = 0 AS is_new) SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM written"#
         ]],
     );
+    let (table, rows) = (place().quoted(), incoming.name());
     check(
-        &remove_rows(place(), incoming, &key("more", ColumnType::Json)),
+        &incoming.arrived(&table, &rows, &["more"]).remove(),
         expect![[
             r#"DELETE FROM "shop"."or""ders" AS held USING pg_temp.hasmore_incoming_3 AS incoming WHERE held."more"::text = incoming.c2::text"#
         ]],

@@ -146,11 +146,7 @@ impl Position {
         sync_id: String,
         stored: &str,
     ) -> Result<Position, DestinationError> {
-        let damaged = |said: &str| DestinationError::Refused {
-            code: "destination_damaged",
-            message: format!("reading the position: {said}"),
-            hint: "restore the destination from a backup, or sync into a new one".to_owned(),
-        };
+        let damaged = |said: &str| DestinationError::damaged("reading the position", said);
         let state = State::from_json(state).map_err(|_| damaged("its state is not JSON"))?;
         Position::from_stored(state, ordinal, SyncId(sync_id), stored).map_err(
             |error| match error {
