@@ -102,13 +102,9 @@ impl DuckDb {
             ));
         }
         let (connection, stage) = database.connection()?;
-        let landing = Landing {
-            session: Session::new(connection, stage),
-            catalog: &self.catalog,
-            namespace: &self.namespace,
-            before: &Schema::default(),
-        };
-        landing.land(batch).map(|_| ())
+        let session = Session::new(connection, stage);
+        let place = (&*self.catalog, &*self.namespace);
+        Landing::new(session, place, &Schema::default()).land(batch).map(|_| ())
     }
 
     /// Writes rows of one of the tables, with its columns in their order; answers how many.

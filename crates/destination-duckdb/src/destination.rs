@@ -217,8 +217,7 @@ impl DuckDb {
     ) -> Result<Landed, DestinationError> {
         let (connection, stage) = database.connection()?;
         let session = Session::new(connection, stage);
-        let (catalog, namespace) = (&self.catalog, &self.namespace);
-        Landing { session, catalog, namespace, before }.land(batch)
+        Landing::new(session, (&self.catalog, &self.namespace), before).land(batch)
     }
 
     /// The file was opened again, so it tells whether the batch is in it.

@@ -1,19 +1,21 @@
 //! One batch inside its transaction: changes, rows, sweeps.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use engine::{
-    Batch, Counts, DestinationError, Landed, Replacement, Schema, SchemaChange, Sweep, Table,
-    TableBatch, TableMode, Timestamp,
+    Batch, ColumnType, Counts, DestinationError, Landed, Replacement, Schema, SchemaChange, Table,
+    TableBatch, Timestamp,
 };
 
 use crate::failure::{self, refused};
-use crate::history;
-use crate::rows::Rows;
+use crate::rows::{self, Rows};
 use crate::session::Session;
 use crate::statements::{self, Dialect, Place};
-use crate::unique::{self, Kept};
 use crate::upserts;
 
 /// DuckDB's name for the row ids of any table. The engine calls no column so.
@@ -26,37 +28,24 @@ pub(crate) struct Landing<'a> {
     pub(crate) namespace: &'a str,
     /// What the destination holds by its own account.
     pub(crate) before: &'a Schema,
+    /// Rows for statements to read.
+    rows: RefCell<Rows>,
 }
 
-impl Landing<'_> {
+impl<'a> Landing<'a> {
+    pub(crate) fn new(
+        session: Session<'a>,
+        (catalog, namespace): (&'a str, &'a str),
+        before: &'a Schema,
+    ) -> Landing<'a> {
+        Landing { session, catalog, namespace, before, rows: RefCell::default() }
+    }
+
     /// Writes everything but the position.
     pub(crate) fn land(&self, batch: &Batch) -> Result<Landed, DestinationError> {
         self.check_tables(batch)?;
         self.change(batch)?;
-        let mut landed = Landed::default();
-        let mut kept: BTreeMap<&str, Kept> = BTreeMap::new();
-        for table in batch.tables() {
-            let found = unique::find_kept(self.session, self.place(table.table()), table);
-            let found = found.map_err(|error| {
-                failure::of(&error, &format!("looking at table {}", table.table()))
-            })?;
-            kept.insert(table.table(), found);
-            let counts = landed.tables.entry(table.table().to_owned()).or_default();
-            self.write(table, batch, counts).map_err(|error| {
-                failure::of(&error, &format!("writing table {}", table.table()))
-            })?;
-        }
-        for sweep in batch.sweeps() {
-            if !batch.leaves().schema().tables.contains_key(&sweep.table) {
-                continue;
-            }
-            let swept = self.sweep(sweep, batch.synced_at())?;
-            landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
-        }
-        for table in batch.tables() {
-            let place = self.place(table.table());
-            unique::check(self.session, place, table, &kept[table.table()])?;
-        }
+        let landed = sql::land(self, batch)?;
         for replacement in batch.replacements() {
             self.replace(replacement)?;
         }
@@ -72,22 +61,6 @@ impl Landing<'_> {
             .connection
             .execute_batch(&statements)
             .map_err(|error| failure::of(&error, &format!("putting table {made} in its place")))
-    }
-
-    fn sweep(&self, sweep: &Sweep, at: Timestamp) -> Result<u64, DestinationError> {
-        let (connection, table) = (self.session.connection, self.place(&sweep.table).quoted());
-        let failed = |error| failure::of(&error, &format!("sweeping table {}", sweep.table));
-        if sweep.max_share.is_some() {
-            let (swept, live) = connection
-                .query_row(&sql::count_swept(Dialect, &table, sweep), [], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
-                .map_err(failed)?;
-            sweep.check(swept, live)?;
-        }
-        let swept =
-            connection.execute(&sql::sweep(Dialect, &table, sweep, at), []).map_err(failed)?;
-        Ok(swept as u64)
     }
 
     fn place<'b>(&'b self, table: &'b str) -> Place<'b> {
@@ -243,32 +216,54 @@ impl Landing<'_> {
             )),
         }
     }
+}
 
-    /// Upserts, then deletes: a key with both ends deleted (F-116).
-    fn write(&self, table: &TableBatch, batch: &Batch, counts: &mut Counts) -> duckdb::Result<()> {
-        let (session, place) = (self.session, self.place(table.table()));
-        if table.mode() == TableMode::History {
-            history::write(session, place, table, batch.synced_at(), counts)?;
-        } else {
-            upserts::write(session, place, table, batch.synced_at(), counts)?;
-        }
-        let keys = table.key_columns();
-        let columns = table.key_types();
-        let quoted = place.quoted();
-        let arrived = statements::arrived(&quoted, &columns, &keys, table.soft_deletes());
-        let marks = Rows::all(&columns, table.marks());
-        if marks.count() > 0 && table.mode() == TableMode::History {
-            let end = arrived.end_versions(batch.synced_at());
-            counts.deleted += session.execute(marks, &end)?;
-        } else if marks.count() > 0 {
-            counts.deleted += session.count(marks.clone(), &arrived.count_live())?;
-            session.execute(marks, &arrived.mark(batch.synced_at()))?;
-        }
-        let removals = Rows::all(&columns, table.removals());
-        if removals.count() > 0 {
-            counts.deleted += session.execute(removals, &arrived.remove())?;
-        }
+impl sql::Database for Landing<'_> {
+    type Dialect = Dialect;
+    type Error = duckdb::Error;
+
+    const DIALECT: Dialect = Dialect;
+    const ROWS: &'static str = rows::CALL;
+    const PLACE: (&'static str, u64) = (rows::POSITION, 0);
+
+    fn quoted(&self, table: &str) -> String {
+        self.place(table).quoted()
+    }
+
+    fn stage(
+        &self,
+        columns: &[(String, ColumnType)],
+        chunks: Vec<RecordBatch>,
+    ) -> duckdb::Result<()> {
+        let rows = Rows::all(columns, chunks);
+        let positions = (0..).take(rows.count()).collect();
+        self.rows.replace(rows.with(rows::POSITION, positions));
         Ok(())
+    }
+
+    fn execute(&self, statement: &str) -> duckdb::Result<u64> {
+        self.session.execute(self.rows.borrow().clone(), statement)
+    }
+
+    fn numbers(&self, query: &str) -> duckdb::Result<Vec<Vec<u64>>> {
+        let mut found = Vec::new();
+        for batch in self.session.query(self.rows.borrow().clone(), query)? {
+            let columns = batch.columns().iter().map(AsArray::as_primitive::<Int64Type>);
+            let columns: Vec<_> = columns.collect();
+            let row = |row| columns.iter().map(|column| column.value(row).unsigned_abs()).collect();
+            found.extend((0..batch.num_rows()).map(row));
+        }
+        Ok(found)
+    }
+
+    fn failure(error: duckdb::Error, doing: &str) -> DestinationError {
+        failure::of(&error, doing)
+    }
+
+    fn upsert(&self, table: &TableBatch, at: Timestamp) -> duckdb::Result<Counts> {
+        let mut counts = Counts::default();
+        upserts::write(self.session, self.place(table.table()), table, at, &mut counts)?;
+        Ok(counts)
     }
 }
 

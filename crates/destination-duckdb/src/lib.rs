@@ -5,14 +5,12 @@ mod copies;
 mod database;
 mod destination;
 mod failure;
-mod history;
 mod landing;
 mod mirror;
 mod positions;
 mod rows;
 mod session;
 mod statements;
-mod unique;
 mod upserts;
 mod widening;
 

@@ -21,11 +21,6 @@ impl<'a> Session<'a> {
         self.stage.with(rows, || Ok(self.connection.execute(statement, [])? as u64))
     }
 
-    /// The one number that a query over the rows answers.
-    pub(crate) fn count(self, rows: Rows, query: &str) -> duckdb::Result<u64> {
-        self.stage.with(rows, || self.connection.query_row(query, [], |row| row.get(0)))
-    }
-
     /// What a query over the rows answers, as Arrow columns.
     pub(crate) fn query(self, rows: Rows, query: &str) -> duckdb::Result<Vec<RecordBatch>> {
         self.stage.with(rows, || {

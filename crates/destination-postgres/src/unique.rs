@@ -56,7 +56,7 @@ impl Staged<'_> {
             let twin = |row: &tokio_postgres::Row| Twin {
                 place: place_of(row),
                 group: row.get::<_, i64>(1).unsigned_abs(),
-                is_held: row.get(2),
+                is_held: row.get::<_, i64>(2) > 0,
                 had_it: kept.contains(&place_of(row)),
             };
             self.table.check_unique(column, &twins.iter().map(twin).collect::<Vec<_>>())?;

@@ -67,16 +67,6 @@ impl Sqlite {
         Ok(Sqlite { connection, connection_name, namespace })
     }
 
-    /// The rows of one of the connection's tables, those marked as deleted too.
-    ///
-    /// # Errors
-    /// When the table is not there, or cannot be read.
-    pub fn row_count(&self, table: &str) -> Result<u64, DestinationError> {
-        let query = format!("SELECT count(*) FROM {}", self.quoted(table));
-        let count = self.connection.query_row(&query, [], |row| row.get(0));
-        count.map_err(of(format!("counting the rows of table {table}")))
-    }
-
     /// Everything of a commit but its last word.
     fn write(&self, batch: &Batch) -> Result<Landed, DestinationError> {
         let stored = self.stored()?;

@@ -1,19 +1,15 @@
 //! One batch inside its transaction: changes, rows, sweeps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use arrow_array::RecordBatch;
-use engine::{
-    Batch, ColumnType, Counts, DestinationError, Landed, PrimaryKey, Schema, SchemaChange,
-    TableBatch, TableMode, system_columns,
-};
-use rusqlite::{Result, Row};
-use sql::Arrived;
+use engine::{Batch, ColumnType, DestinationError, Landed, Schema, SchemaChange, system_columns};
+use rusqlite::{Error, Result, Row};
+use sql::Database;
 
 use crate::destination::{Sqlite, of};
 use crate::rows;
-use crate::statements::{self, Dialect, STAGED};
-use crate::unique::Kept;
+use crate::statements::{self, Dialect, ROW_ID, STAGED};
 
 impl Sqlite {
     /// Writes everything but the position. `before` is what the file holds by its own account.
@@ -27,30 +23,7 @@ impl Sqlite {
             let done = self.change(batch, before, &changes, name);
             done.map_err(of(format!("changing table {name}")))?;
         }
-        let mut landed = Landed::default();
-        let mut kept: BTreeMap<&str, Kept> = BTreeMap::new();
-        for table in batch.tables() {
-            let name = table.table().to_owned();
-            let found = self.find_kept(table).map_err(of(format!("looking at table {name}")))?;
-            kept.insert(table.table(), found);
-            let counts =
-                self.write_table(table, batch).map_err(of(format!("writing table {name}")))?;
-            landed.tables.insert(name, counts);
-        }
-        let tables = &batch.leaves().schema().tables;
-        for sweep in batch.sweeps().filter(|sweep| tables.contains_key(&sweep.table)) {
-            let table = self.quoted(&sweep.table);
-            let counted = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            let count = sql::count_swept(Dialect, &table, sweep);
-            let counted = self.connection.query_row(&count, [], counted);
-            let (swept, live) = counted.map_err(of(format!("sweeping {table}")))?;
-            sweep.check(swept, live)?;
-            self.run(&sql::sweep(Dialect, &table, sweep, batch.synced_at()))?;
-            landed.tables.entry(sweep.table.clone()).or_default().swept += swept;
-        }
-        for table in batch.tables() {
-            self.check_unique(table, &kept[table.table()])?;
-        }
+        let landed = sql::land(&Tables(self), batch)?;
         for replacement in batch.replacements() {
             let made = self.quoted(&replacement.made);
             let Some(table) = &replacement.table else {
@@ -93,68 +66,40 @@ impl Sqlite {
             self.connection.execute_batch(&format!("ALTER TABLE {quoted} ADD COLUMN {column}"))
         })
     }
+}
 
-    /// Upserts, then deletes: a key with both ends deleted (F-116).
-    fn write_table(&self, table: &TableBatch, batch: &Batch) -> Result<Counts> {
-        let (is_history, at) = (table.mode() == TableMode::History, batch.synced_at());
-        let mut counts = Counts::default();
-        self.arrived(table, table.columns(), &table.upserts(), |sent, arrived| {
-            if is_history {
-                let written =
-                    arrived.history(table.is_timed(), at).map(|statement| self.count(&statement));
-                let [first, second, third, fourth, fifth] = written;
-                let written = [first?, second?, third?, fourth?, fifth?];
-                counts = sql::history_counts(table.is_timed(), written);
-                return Ok(());
-            }
-            if *table.primary_key() == PrimaryKey::BatchIndex {
-                counts.inserted = self.count(&arrived.insert())?;
-                return Ok(());
-            }
-            counts.updated = self.count(&arrived.update())?;
-            counts.inserted = self.count(&arrived.insert_new())?;
-            counts.unchanged = sent - counts.updated - counts.inserted;
-            self.count(&arrived.touch(at)).map(|_| ())
-        })?;
-        let keys = table.key_types();
-        self.arrived(table, &keys, &table.marks(), |_, arrived| {
-            if is_history {
-                counts.deleted = self.count(&arrived.end_versions(at))?;
-                return Ok(());
-            }
-            counts.deleted =
-                self.connection.query_row(&arrived.count_live(), [], |row| row.get(0))?;
-            self.count(&arrived.mark(at)).map(|_| ())
-        })?;
-        self.arrived(table, &keys, &table.removals(), |_, arrived| {
-            counts.deleted += self.count(&arrived.remove())?;
-            Ok(())
-        })?;
-        Ok(counts)
+/// The file, as statements are run in it.
+struct Tables<'a>(&'a Sqlite);
+
+impl Database for Tables<'_> {
+    type Dialect = Dialect;
+    type Error = Error;
+
+    const DIALECT: Dialect = Dialect;
+    const ROWS: &'static str = STAGED;
+    const PLACE: (&'static str, u64) = (ROW_ID, 1);
+
+    fn quoted(&self, table: &str) -> String {
+        self.0.quoted(table)
     }
 
-    /// Brings rows to where statements find them, and says how many there are; does nothing where there are
-    /// none.
-    pub(crate) fn arrived(
-        &self,
-        table: &TableBatch,
-        columns: &[(String, ColumnType)],
-        chunks: &[RecordBatch],
-        write: impl FnOnce(u64, Arrived<'_, Dialect>) -> Result<()>,
-    ) -> Result<()> {
-        if chunks.is_empty() {
-            return Ok(());
-        }
-        let (keys, name) = (table.key_columns(), self.quoted(table.table()));
-        self.connection.execute_batch(&statements::create_staged(columns))?;
-        let sent = rows::insert(&self.connection, STAGED, columns, chunks)?;
-        let soft_deletes = table.soft_deletes() && table.mode() != TableMode::History;
-        let (table, rows, keys) = (&*name, STAGED, &*keys);
-        write(sent, Arrived { dialect: Dialect, table, rows, columns, keys, soft_deletes })
+    fn stage(&self, columns: &[(String, ColumnType)], chunks: Vec<RecordBatch>) -> Result<()> {
+        self.0.connection.execute_batch(&statements::create_staged(columns))?;
+        rows::insert(&self.0.connection, STAGED, columns, &chunks).map(|_| ())
     }
 
-    /// Runs a statement; answers how many rows it wrote.
-    fn count(&self, statement: &str) -> Result<u64> {
-        Ok(self.connection.execute(statement, [])? as u64)
+    fn execute(&self, statement: &str) -> Result<u64> {
+        Ok(self.0.connection.execute(statement, [])? as u64)
+    }
+
+    fn numbers(&self, query: &str) -> Result<Vec<Vec<u64>>> {
+        let mut statement = self.0.connection.prepare(query)?;
+        let columns = statement.column_count();
+        let numbers = |row: &Row<'_>| (0..columns).map(|column| row.get(column)).collect();
+        statement.query_map([], numbers)?.collect()
+    }
+
+    fn failure(error: Error, doing: &str) -> DestinationError {
+        of(doing)(error)
     }
 }

@@ -3,11 +3,11 @@
 mod copies;
 mod destination;
 mod landing;
+mod looking;
 mod positions;
 mod rebuild;
 mod rows;
 mod statements;
-mod unique;
 
 pub use copies::RowsRead;
 pub use destination::{Access, Sqlite};

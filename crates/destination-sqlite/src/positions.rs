@@ -2,10 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use engine::{
-    Batch, DestinationError, HISTORY_COMMITS_MAX, HistoryEntry, Landed, Position, StoredConnection,
-    Timestamp, check_namespace,
-};
+use engine::{Batch, DestinationError, HISTORY_COMMITS_MAX, Landed, Position, check_namespace};
 use rusqlite::{Params, Row, params};
 
 use crate::destination::{Sqlite, of};
@@ -24,11 +21,6 @@ const OTHER_SALTS: &str = "SELECT count(*) FROM _hasmore_history \
     WHERE connection <> ?1 AND json_extract(stored, '$.salt') <> ?2";
 const FORGET: &str = "DELETE FROM _hasmore_history WHERE connection = ?1 AND ordinal <= ?2";
 const WRITE: &str = "INSERT INTO _hasmore_history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-const HISTORY: &str = "SELECT ordinal, sync_id, committed_at_micros, state, tables \
-    FROM _hasmore_history WHERE connection = ?1 ORDER BY ordinal DESC";
-/// SQLite takes the columns beside `max` from the row that has it.
-const CONNECTIONS: &str = "SELECT connection, namespace, max(ordinal), committed_at_micros \
-    FROM _hasmore_history GROUP BY connection ORDER BY connection";
 
 impl Sqlite {
     /// What the last commit left; the default before the first.
@@ -76,34 +68,8 @@ impl Sqlite {
         Err(DestinationError::another_salt("file"))
     }
 
-    /// The connection's commits, the newest first; at most [`HISTORY_COMMITS_MAX`].
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn history(&self) -> Result<Vec<HistoryEntry>, DestinationError> {
-        let found = self.rows(HISTORY, [&self.connection_name], |row| {
-            let texts: [String; 3] = [row.get(1)?, row.get(3)?, row.get(4)?];
-            Ok((row.get(0)?, Timestamp(row.get(2)?), texts))
-        })?;
-        let entry = |(ordinal, at, [sync_id, state, landed]): (u64, Timestamp, [String; 3])| {
-            HistoryEntry::from_texts(ordinal, sync_id, at, (&state, &landed))
-        };
-        found.into_iter().map(entry).collect()
-    }
-
-    /// Every connection that has committed to this file, by name.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn connections(&self) -> Result<Vec<StoredConnection>, DestinationError> {
-        self.rows(CONNECTIONS, [], |row| {
-            let (name, namespace, ordinal) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(StoredConnection { name, namespace, ordinal, committed_at: Timestamp(row.get(3)?) })
-        })
-    }
-
     /// What a query of the history answers; nothing where nothing was ever committed.
-    fn rows<T>(
+    pub(crate) fn rows<T>(
         &self,
         query: &str,
         params: impl Params,

@@ -5,6 +5,7 @@
 //! runs the text.
 
 mod arrived;
+mod landing;
 mod timed;
 mod unique;
 mod versions;
@@ -12,6 +13,7 @@ mod versions;
 use engine::{ColumnType, Sweep, SweepVerb, Timestamp, system_columns};
 
 pub use arrived::Arrived;
+pub use landing::{Database, land};
 pub use unique::{Look, Unique};
 pub use versions::history_counts;
 

@@ -19,8 +19,8 @@ pub struct Unique<'a, D> {
 pub enum Look {
     /// Before the rows are written: the places of those whose key has the same value already.
     Kept,
-    /// Afterwards: the places of the rows whose value another live row has, a number for each value, and whether a
-    /// row has it that is not among those that arrived.
+    /// Afterwards: the places of the rows whose value another live row has, a number for each value, and how many
+    /// rows have it that are not among those that arrived.
     Twins,
 }
 
@@ -58,7 +58,7 @@ impl<D: Dialect> Unique<'_, D> {
         let Arrived { table, rows, .. } = self.arrived;
         let (held, value) = self.arrived.pair(self.column);
         format!(
-            "SELECT place, number, others > 0 AS is_held FROM (\
+            "SELECT place, number, others FROM (\
              SELECT incoming.{place} AS place, dense_rank() OVER (ORDER BY {held}) AS number, \
              count(*) FILTER (WHERE incoming.{place} IS NULL) OVER same AS others, \
              count(*) OVER same AS those \
