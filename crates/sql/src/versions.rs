@@ -74,5 +74,5 @@ pub fn history_counts(is_timed: bool, written: [u64; 5]) -> Counts {
     let [_, first, second, third, last] = written;
     let (unchanged, updated, new) =
         if is_timed { (first, second, third) } else { (second, third, last) };
-    Counts { inserted: new - updated, updated, unchanged, deleted: 0, swept: 0 }
+    Counts { inserted: new.saturating_sub(updated), updated, unchanged, deleted: 0, swept: 0 }
 }
