@@ -15,7 +15,7 @@ mod versions;
 pub(crate) use adopting::{
     FIND_COLUMNS, FIND_KEYS, count_doubles, integer_digits, last_synced, remake_table,
 };
-pub(crate) use sql::{Arrived, identifier};
+pub(crate) use sql::{Arrived, identifier, instant};
 pub(crate) use versions::{end_history, remove_deleted, start_history};
 
 /// Where a table is in the database.
@@ -38,20 +38,11 @@ fn text(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
 }
 
-/// A moment, written so that no setting of the session can shift it.
-pub(crate) fn instant(moment: Timestamp) -> String {
-    format!("TIMESTAMPTZ '{moment}'")
-}
-
 /// DuckDB as [`sql`] writes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dialect;
 
 impl sql::Dialect for Dialect {
-    fn instant(self, moment: Timestamp) -> String {
-        instant(moment)
-    }
-
     /// An instant minus an interval takes an extension of DuckDB's, and a time zone.
     fn before(self, instant: &str) -> String {
         format!(

@@ -3,7 +3,7 @@
 //! Rows that arrive are in a temporary table with the columns `c0`, `c1`, … in the order of the batch,
 //! and are called `incoming`. The table that the statement is about is called `held`.
 
-use engine::{ColumnType, PrimaryKey, SchemaChange, Table, Timestamp, system_columns};
+use engine::{ColumnType, PrimaryKey, SchemaChange, Table, system_columns};
 use sha2::{Digest, Sha256};
 
 use crate::widening;
@@ -31,20 +31,11 @@ impl Place<'_> {
     }
 }
 
-/// A moment, written so that no setting of the session can shift it.
-pub(crate) fn instant(moment: Timestamp) -> String {
-    format!("TIMESTAMPTZ '{moment}'")
-}
-
 /// Postgres as [`sql`] writes it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dialect;
 
 impl sql::Dialect for Dialect {
-    fn instant(self, moment: Timestamp) -> String {
-        instant(moment)
-    }
-
     fn before(self, instant: &str) -> String {
         format!("{instant} - interval '{} microseconds'", system_columns::VERSION_GAP_MICROS)
     }

@@ -19,11 +19,8 @@ pub struct Arrived<'a, D> {
 }
 
 impl<D: Dialect> Arrived<'_, D> {
-    /// The number of a column.
-    ///
-    /// # Panics
-    /// When there is none of that name: rows have the columns of their key.
-    pub fn index(&self, name: &str) -> usize {
+    /// The number of a column. Rows have those of their key.
+    fn index(&self, name: &str) -> usize {
         let index = self.columns.iter().position(|column| column.0 == name);
         index.expect("a row has the columns of its key")
     }
@@ -37,7 +34,7 @@ impl<D: Dialect> Arrived<'_, D> {
     }
 
     /// Whether a held row has the values of an incoming one in some columns.
-    pub fn equal(&self, names: &[&str]) -> String {
+    pub(crate) fn equal(&self, names: &[&str]) -> String {
         let pairs = names.iter().map(|name| self.pair(name));
         let equal = pairs.map(|(held, incoming)| format!("{held} = {incoming}"));
         equal.collect::<Vec<_>>().join(" AND ")
@@ -72,12 +69,13 @@ impl<D: Dialect> Arrived<'_, D> {
         if pairs.is_empty() { "FALSE".to_owned() } else { self.dialect.differs(&pairs) }
     }
 
-    pub fn differs(&self) -> String {
+    /// Whether a held row differs from the incoming one in a column that can.
+    pub(crate) fn differs(&self) -> String {
         self.differs_in(|_| true)
     }
 
     /// The names of the columns that arrive, and their values.
-    pub fn names_and_values(&self) -> (Vec<String>, Vec<String>) {
+    pub(crate) fn names_and_values(&self) -> (Vec<String>, Vec<String>) {
         let names = self.columns.iter().map(|column| identifier(&column.0)).collect();
         let values = (0..self.columns.len()).map(|index| format!("incoming.c{index}")).collect();
         (names, values)
@@ -158,6 +156,7 @@ impl<D: Dialect> Arrived<'_, D> {
         self.delete_where(&self.same())
     }
 
+    /// Deletes the held rows that some incoming row meets so.
     pub(crate) fn delete_where(&self, met: &str) -> String {
         self.dialect.delete(self.table, self.rows, met)
     }

@@ -20,7 +20,9 @@ pub use versions::history_counts;
 /// What databases write in ways of their own.
 pub trait Dialect: Copy {
     /// A moment, written so that no setting of the session can shift it.
-    fn instant(self, moment: Timestamp) -> String;
+    fn instant(self, moment: Timestamp) -> String {
+        instant(moment)
+    }
 
     /// The instant that is [`system_columns::VERSION_GAP_MICROS`] before another.
     fn before(self, instant: &str) -> String;
@@ -51,6 +53,11 @@ pub trait Dialect: Copy {
         let test = |(left, right): &(String, String)| format!("{left} IS DISTINCT FROM {right}");
         pairs.iter().map(test).collect::<Vec<_>>().join(" OR ")
     }
+}
+
+/// A moment as a literal of SQL's own type of instants, so that no setting of the session can shift it.
+pub fn instant(moment: Timestamp) -> String {
+    format!("TIMESTAMPTZ '{moment}'")
 }
 
 /// Any name as an identifier: quoted always, so that reserved words and hostile names are ordinary (F-152).

@@ -115,6 +115,9 @@ impl<R: BufRead> Document<R> {
             Event::Text(text) if self.depth == 0 && !text.trim_ascii().is_empty() => {
                 return Err(wrong(at, "expected an element"));
             }
+            Event::CData(_) | Event::GeneralRef(_) if self.depth == 0 => {
+                return Err(wrong(at, "expected an element"));
+            }
             _ => {}
         }
         self.is_empty &= !matches!(event, Event::Start(_) | Event::Empty(_));
@@ -431,6 +434,8 @@ mod tests {
         check("<a>", expect!["byte 3: the document ends within an element"]);
         check("", expect!["byte 0: there is no element"]);
         check("<a/> x", expect!["byte 4: expected an element"]);
+        check("<a/><![CDATA[x]]>", expect!["byte 4: expected an element"]);
+        check("<a/>&amp;", expect!["byte 4: expected an element"]);
         check(
             "<!DOCTYPE a [<!ENTITY x \"xx\">]><a>&x;</a>",
             expect!["byte 34: the entity `x` is unknown"],
